@@ -1,0 +1,1 @@
+"""Motion planning, drivers, pick stages and the nodes of the arm."""
