@@ -40,16 +40,12 @@ FAMILIES: dict[str, Callable[[np.random.Generator], ObjectSpec]] = {
 }
 
 
-def sample_object(
-    rng: np.random.Generator, families: Sequence[str] | None = None
-) -> ObjectSpec:
+def sample_object(rng: np.random.Generator, families: Sequence[str] | None = None) -> ObjectSpec:
     """Draw an object of a random family (all, or the named ones); InputError names an unknown family."""
     names = list(FAMILIES) if families is None else list(families)
     unknown = [name for name in names if name not in FAMILIES]
     if unknown or not names:
-        raise InputError(
-            f"unknown object families {unknown}: expected one or more of {', '.join(FAMILIES)}"
-        )
+        raise InputError(f"unknown object families {unknown}: expected one or more of {', '.join(FAMILIES)}")
     return FAMILIES[names[int(rng.integers(len(names)))]](rng)
 
 

@@ -21,9 +21,10 @@ GEOM_TYPES = {
 SOLREF = (0.006, 1.0)
 SOLIMP = (0.95, 0.99, 0.001, 0.5, 2.0)
 TORSIONAL_FRICTION = 0.005  # m, about the contact normal
-ROLLING_FRICTION = 0.0001  # m, unused at condim 4
-# Round objects would roll for ever without any loss. N s/m and N m s/rad: far below what a push or a fall notices.
-FREE_DAMPING = 1e-4
+ROUND_KINDS = ("sphere", "ellipsoid", "cylinder", "capsule")
+# m, at condim 6 (round parts only): without it a ball rolls for ever. Damping the free joint instead made settling
+# twice as slow and unstable (measured with MuJoCo 4.0).
+ROLLING_FRICTION = 0.0003
 
 
 def add_object(
@@ -39,11 +40,7 @@ def add_object(
     `{name}_free`, geoms `{name}_g{i}` in the order of obj.parts, mesh assets `{name}_m{i}`.
     """
     body = spec.worldbody.add_body(name=name, pos=list(pos), quat=list(quat))
-    body.add_joint(
-        name=f"{name}_free",
-        type=mujoco.mjtJoint.mjJNT_FREE,
-        damping=np.full(3, FREE_DAMPING).tolist(),
-    )
+    body.add_freejoint(name=f"{name}_free")
     for i, (part, mass) in enumerate(zip(obj.parts, obj.part_masses, strict=True)):
         _add_part(spec, body, obj, part, float(mass), f"{name}_g{i}", f"{name}_m{i}")
     return body
@@ -60,9 +57,7 @@ def _add_part(
 ) -> None:
     kwargs: dict[str, object] = {}
     if part.kind == "mesh":
-        mesh = spec.add_mesh(
-            name=asset, uservert=np.asarray(part.vertices, dtype=float).ravel().tolist()
-        )
+        mesh = spec.add_mesh(name=asset, uservert=np.asarray(part.vertices, dtype=float).ravel().tolist())
         mesh.inertia = mujoco.mjtMeshInertia.mjMESH_INERTIA_CONVEX
         kwargs["meshname"] = asset
     else:
@@ -74,7 +69,7 @@ def _add_part(
         quat=list(part.quaternion),
         mass=mass,
         rgba=list(part.rgba or obj.rgba),
-        condim=4,
+        condim=6 if part.kind in ROUND_KINDS else 4,
         friction=[obj.friction, TORSIONAL_FRICTION, ROLLING_FRICTION],
         solref=list(SOLREF),
         solimp=list(SOLIMP),

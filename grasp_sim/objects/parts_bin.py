@@ -69,9 +69,7 @@ def hammer(rng: np.random.Generator) -> ObjectSpec:
     steel = pick_colour(rng, STEEL)
     parts = [
         Part("capsule", (grip, length / 2 - grip), (0.0, 0.0, 0.0), axis_quat("x")),
-        cylinder(
-            head, 0.6 * head_length, (length / 2, 0.2 * head_length, 0), "y", rgba=steel
-        ),
+        cylinder(head, 0.6 * head_length, (length / 2, 0.2 * head_length, 0), "y", rgba=steel),
         box(
             1.6 * head,
             0.4 * head_length,
@@ -220,9 +218,7 @@ def ring(rng: np.random.Generator) -> ObjectSpec:
             )
         )
     colour = pick_colour(rng, PLASTIC + WOOD)
-    return assemble(
-        rng, "ring", parts, (500, 1200), colour, 2 * tube, tube=tube, major=major
-    )
+    return assemble(rng, "ring", parts, (500, 1200), colour, 2 * tube, tube=tube, major=major)
 
 
 def _polygon(radius: float, count: int) -> np.ndarray:

@@ -22,9 +22,7 @@ def box(x: float, y: float, z: float, position=(0.0, 0.0, 0.0), **kwargs) -> Par
     return Part("box", (x / 2, y / 2, z / 2), tuple(map(float, position)), **kwargs)
 
 
-def cylinder(
-    radius: float, height: float, position=(0.0, 0.0, 0.0), axis: str = "z", **kwargs
-) -> Part:
+def cylinder(radius: float, height: float, position=(0.0, 0.0, 0.0), axis: str = "z", **kwargs) -> Part:
     """A cylinder by its radius and full height, along x, y or z."""
     return Part(
         "cylinder",
@@ -53,9 +51,7 @@ def yaw_quat(angle: float) -> tuple[float, float, float, float]:
 def circle(radius: float, z: float, count: int = 24, phase: float = 0.0) -> np.ndarray:
     """(count, 3) points on a horizontal circle."""
     angles = phase + np.arange(count) * 2 * np.pi / count
-    return np.stack(
-        [radius * np.cos(angles), radius * np.sin(angles), np.full(count, z)], axis=1
-    )
+    return np.stack([radius * np.cos(angles), radius * np.sin(angles), np.full(count, z)], axis=1)
 
 
 def frustum(
@@ -68,8 +64,7 @@ def frustum(
 ) -> Part:
     """A solid cone stump; a radius of 0 makes a tip."""
     rings = [
-        circle(r, z, count) if r > 0 else np.array([[0.0, 0.0, z]])
-        for r, z in ((r_bottom, z_bottom), (r_top, z_top))
+        circle(r, z, count) if r > 0 else np.array([[0.0, 0.0, z]]) for r, z in ((r_bottom, z_bottom), (r_top, z_top))
     ]
     return Part("mesh", vertices=np.concatenate(rings), **kwargs)
 
@@ -104,9 +99,7 @@ def shell_ring(
     return parts
 
 
-def pick_colour(
-    rng: np.random.Generator, palette: list[tuple[float, float, float]]
-) -> tuple[float, ...]:
+def pick_colour(rng: np.random.Generator, palette: list[tuple[float, float, float]]) -> tuple[float, ...]:
     """One colour of a palette with a little variation, as rgba."""
     base = np.array(palette[int(rng.integers(len(palette)))])
     return (

@@ -88,9 +88,7 @@ def ball(rng: np.random.Generator) -> ObjectSpec:
     half = tuple(float(v) for v in radius * rng.uniform(0.88, 1.0, 3))
     part = Part("ellipsoid", half)
     colour = pick_colour(rng, FRUIT)
-    return assemble(
-        rng, "ball", [part], (500, 900), colour, 2 * min(half), radius=radius
-    )
+    return assemble(rng, "ball", [part], (500, 900), colour, 2 * min(half), radius=radius)
 
 
 def superquadric(rng: np.random.Generator) -> ObjectSpec:
@@ -145,9 +143,7 @@ def blob(rng: np.random.Generator) -> ObjectSpec:
     points = directions * half * rng.uniform(0.88, 1.08, (36, 1))
     part = Part("mesh", vertices=points)
     width = float(np.ptp(points[:, :2], axis=0).min())
-    return assemble(
-        rng, "blob", [part], (600, 1200), pick_colour(rng, WOOD + FRUIT), width
-    )
+    return assemble(rng, "blob", [part], (600, 1200), pick_colour(rng, WOOD + FRUIT), width)
 
 
 def egg_cup(rng: np.random.Generator) -> ObjectSpec:

@@ -58,21 +58,13 @@ class Part:
 
     def __post_init__(self) -> None:
         if self.kind not in SIZE_COUNT:
-            raise InputError(
-                f"part kind '{self.kind}' is unknown: expected one of {', '.join(SIZE_COUNT)}"
-            )
+            raise InputError(f"part kind '{self.kind}' is unknown: expected one of {', '.join(SIZE_COUNT)}")
         if len(self.size) != SIZE_COUNT[self.kind] or any(not s > 0 for s in self.size):
-            raise InputError(
-                f"{self.kind} part needs {SIZE_COUNT[self.kind]} positive half sizes, got {self.size}"
-            )
+            raise InputError(f"{self.kind} part needs {SIZE_COUNT[self.kind]} positive half sizes, got {self.size}")
         if (self.kind == "mesh") != (self.vertices is not None):
             raise InputError("a part has vertices if and only if its kind is 'mesh'")
-        if self.vertices is not None and (
-            self.vertices.ndim != 2 or self.vertices.shape[1] != 3
-        ):
-            raise InputError(
-                f"mesh part needs vertices of shape (V, 3), got {self.vertices.shape}"
-            )
+        if self.vertices is not None and (self.vertices.ndim != 2 or self.vertices.shape[1] != 3):
+            raise InputError(f"mesh part needs vertices of shape (V, 3), got {self.vertices.shape}")
 
     @property
     def rotation(self) -> np.ndarray:
@@ -116,9 +108,7 @@ class Part:
 
     def moved(self, offset: np.ndarray) -> Part:
         """The same part shifted by offset (3,) in the object frame."""
-        return replace(
-            self, position=tuple(float(v) for v in np.asarray(self.position) + offset)
-        )
+        return replace(self, position=tuple(float(v) for v in np.asarray(self.position) + offset))
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +154,7 @@ class ObjectSpec:
     @property
     def radius(self) -> float:
         """m: no point of the object is farther than this from its origin."""
-        return float(
-            max(np.linalg.norm(part.hull.vertices, axis=1).max() for part in self.parts)
-        )
+        return float(max(np.linalg.norm(part.hull.vertices, axis=1).max() for part in self.parts))
 
     def mesh(self) -> trimesh.Trimesh:
         """The closed surfaces of all parts as one mesh in the object frame (overlaps are not removed)."""
@@ -187,15 +175,11 @@ def convex_surface(vertices: np.ndarray) -> trimesh.Trimesh:
     """Convex hull of (V, 3) points as a closed mesh with outward faces; InputError when they are flat or too few."""
     points = np.asarray(vertices, dtype=float)
     if len(points) < 4 or not np.isfinite(points).all():
-        raise InputError(
-            f"a convex part needs at least 4 finite points, got {len(points)}"
-        )
+        raise InputError(f"a convex part needs at least 4 finite points, got {len(points)}")
     try:
         hull = ConvexHull(points)
     except Exception as error:
-        raise InputError(
-            f"the points of a convex part span no volume ({str(error).splitlines()[0]})"
-        ) from error
+        raise InputError(f"the points of a convex part span no volume ({str(error).splitlines()[0]})") from error
     faces = hull.simplices.copy()
     corners = points[faces]
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -209,12 +193,8 @@ def _primitive_surface(kind: str, size: tuple[float, ...]) -> trimesh.Trimesh:
     if kind == "box":
         return trimesh.creation.box(extents=2 * np.asarray(size))
     if kind == "cylinder":
-        return trimesh.creation.cylinder(
-            radius=size[0], height=2 * size[1], sections=32
-        )
+        return trimesh.creation.cylinder(radius=size[0], height=2 * size[1], sections=32)
     if kind == "capsule":
-        return trimesh.creation.capsule(
-            radius=size[0], height=2 * size[1], count=[16, 16]
-        ).apply_translation([0, 0, 0])
+        return trimesh.creation.capsule(radius=size[0], height=2 * size[1], count=[16, 16]).apply_translation([0, 0, 0])
     ball = trimesh.creation.icosphere(subdivisions=3)
     return ball.apply_scale(np.asarray(size if kind == "ellipsoid" else size * 3))

@@ -43,9 +43,7 @@ def bottle(rng: np.random.Generator) -> ObjectSpec:
         cylinder(neck * 1.12, 0.11 * height, (0, 0, 0.945 * height), rgba=cap),
     ]
     colour = pick_colour(rng, PLASTIC + CERAMIC)
-    return assemble(
-        rng, "bottle", parts, (350, 900), colour, 2 * neck, radius=radius, height=height
-    )
+    return assemble(rng, "bottle", parts, (350, 900), colour, 2 * neck, radius=radius, height=height)
 
 
 def can(rng: np.random.Generator) -> ObjectSpec:
@@ -79,11 +77,7 @@ def carton(rng: np.random.Generator) -> ObjectSpec:
     gable, ridge = 0.35 * depth, 0.012
     roof = np.array(
         [[sx * width / 2, sy * depth / 2, height] for sx in (-1, 1) for sy in (-1, 1)]
-        + [
-            [sx * width / 2, sy * 0.003, height + gable]
-            for sx in (-1, 1)
-            for sy in (-1, 1)
-        ]
+        + [[sx * width / 2, sy * 0.003, height + gable] for sx in (-1, 1) for sy in (-1, 1)]
     )
     parts = [
         box(width, depth, height, (0, 0, height / 2)),
@@ -114,9 +108,7 @@ def mug(rng: np.random.Generator) -> ObjectSpec:
     thickness = uniform(rng, 0.009, 0.012)
     reach, span = uniform(rng, 0.024, 0.03), 0.6 * height
     parts = [cylinder(radius, 0.007, (0, 0, 0.0035))]
-    parts += shell_ring(
-        (radius - wall, radius, 0.007), (radius - wall, radius, height), 16
-    )
+    parts += shell_ring((radius - wall, radius, 0.007), (radius - wall, radius, height), 16)
     start = radius - wall * 0.7
     for z in (height / 2 - span / 2, height / 2 + span / 2 - thickness):
         parts.append(
@@ -189,9 +181,7 @@ def plate(rng: np.random.Generator) -> ObjectSpec:
         cylinder(foot, stand, (0, 0, stand / 2)),
         Part(
             "mesh",
-            vertices=np.concatenate(
-                [circle(flat, z, 16) for z in (stand, stand + wall)]
-            ),
+            vertices=np.concatenate([circle(flat, z, 16) for z in (stand, stand + wall)]),
         ),
     ]
     parts += shell_ring((flat - wall, flat, stand), (rim - wall, rim, stand + rise), 16)
