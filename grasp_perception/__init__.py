@@ -1,0 +1,1 @@
+"""From depth to grasps: cloud ingest, detectors and their nodes."""
