@@ -1,0 +1,100 @@
+"""A parallel gripper's own controller: constant speed, force limit, stall detection. No ROS in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from grasp_core.gripper import Gripper
+from grasp_sim.cell_model import CellModel
+
+STIFFNESS = 5000.0  # N/m at one finger
+DAMPING = 80.0  # N s/m at one finger
+STALL_SPEED = 0.002  # m/s of the opening
+STALL_TIME = 0.15  # s
+REACHED = 0.0015  # m of the opening
+
+
+@dataclass(eq=False)
+class GripperCommand:
+    """One command: opening in m, force in N; ``reached`` or ``stalled`` is set when it ends."""
+
+    width: float
+    force: float
+    reached: bool = False
+    stalled: bool = False
+    replaced: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether the fingers have arrived, stand still against something, or were commanded anew."""
+        return self.reached or self.stalled or self.replaced
+
+
+class GripperServo:
+    """Drives both fingers along a ramp; the ramp waits where the force limit is reached, so the grip stays on."""
+
+    def __init__(self, cell: CellModel, gripper: Gripper) -> None:
+        self._cell = cell
+        self._gripper = gripper
+        self._still_since: float | None = None
+        self._ramp = gripper.max_width / 2
+        self.command = GripperCommand(gripper.max_width, gripper.force.default, reached=True)
+        self.effort = 0.0  # N at one finger, > 0 closes
+
+    def move(self, width: float, force: float | None = None) -> GripperCommand:
+        """Go to an opening in m with at most ``force`` N (None or 0: the gripper's default; clipped to its range)."""
+        gripper = self._gripper
+        limit = gripper.force.default if not force else float(np.clip(force, gripper.force.min, gripper.force.max))
+        self.command.replaced = not self.command.done
+        width = float(np.clip(width, gripper.min_width, gripper.max_width))
+        self.command, self._still_since = GripperCommand(width, limit), None
+        return self.command
+
+    def halt(self, data: mujoco.MjData) -> None:
+        """Stay at the present opening, gripping as before if something is held."""
+        holding = self.command.stalled
+        if not holding:
+            force = self.command.force
+            self.move(self.width(data), force)
+
+    def width(self, data: mujoco.MjData) -> float:
+        """Opening between the pads, m."""
+        return float(data.qpos[self._cell.finger_qpos].sum())
+
+    def speed(self, data: mujoco.MjData) -> float:
+        """Speed of the opening, m/s."""
+        return float(data.qvel[self._cell.finger_dof].sum())
+
+    def update(self, data: mujoco.MjData) -> None:
+        """Write the finger forces for this step."""
+        command, dt = self.command, self._cell.model.opt.timestep
+        half, half_speed = self.width(data) / 2, self.speed(data) / 2
+        before = self._ramp
+        step = self._gripper.speed.default / 2 * dt
+        self._ramp += float(np.clip(command.width / 2 - self._ramp, -step, step))
+        lead = command.force / STIFFNESS
+        self._ramp = float(np.clip(self._ramp, half - lead, half + lead))
+        rate = (self._ramp - before) / dt
+        force = STIFFNESS * (self._ramp - half) + DAMPING * (rate - half_speed)
+        force = float(np.clip(force, -command.force, command.force))
+        data.ctrl[self._cell.finger_motor] = force
+        self.effort = -force
+        self._judge(float(data.time), 2 * half, 2 * half_speed)
+
+    def _judge(self, time: float, width: float, speed: float) -> None:
+        command = self.command
+        if command.done:
+            return
+        if abs(speed) > STALL_SPEED:
+            self._still_since = None
+            return
+        if abs(width - command.width) < REACHED:
+            command.reached = True
+            return
+        if self._still_since is None:
+            self._still_since = time
+        pushing = abs(self.effort) > 0.9 * command.force
+        command.stalled = pushing and time - self._still_since >= STALL_TIME
