@@ -36,6 +36,7 @@ class CameraProfile(config.StrictModel):
     near: Positive
     far: Positive
     baseline: Positive
+    stereo_fx: Positive | None = None  # px, of the imagers that measure depth; None: as fx
     noise: Literal["none", "stereo"]
     body: tuple[Positive, Positive, Positive]
     topics: CameraTopics
