@@ -186,24 +186,32 @@ class DepthNoise:
 
     def _blur_edges(self, disparity: NDArray[np.float32], holes: NDArray[np.bool_], rng: np.random.Generator) -> None:
         """Along depth edges: take the nearer of two random neighbours half of the time, or lose the point."""
-        model = self.model
-        band = np.zeros(disparity.shape, bool)
-        step = np.abs(disparity[:, 1:] - disparity[:, :-1]) > model.edge_jump
-        band[:, 1:] |= step
-        band[:, :-1] |= step
-        step = np.abs(disparity[1:] - disparity[:-1]) > model.edge_jump
-        band[1:] |= step
-        band[:-1] |= step
-        rows, columns = np.nonzero(ndimage.binary_dilation(band, iterations=model.edge_reach - 1))
-        if len(rows) == 0:
+        model, width = self.model, disparity.shape[1]
+        band = np.flatnonzero(_near_steps(disparity, model.edge_jump, model.edge_reach))
+        if len(band) == 0:
             return
-        height, width = disparity.shape
-        shifts = rng.integers(-model.edge_reach, model.edge_reach + 1, size=(2, len(rows)))
-        neighbour = disparity[np.clip(rows + shifts[0], 0, height - 1), np.clip(columns + shifts[1], 0, width - 1)]
-        own = disparity[rows, columns]
-        chance = rng.random(len(rows), dtype=np.float32)
-        disparity[rows, columns] = np.where(chance < 0.5, np.maximum(own, neighbour), own)
-        holes[rows, columns] |= chance > 1.0 - model.edge_hole
+        reach = model.edge_reach
+        shifts = (np.arange(-reach, reach + 1)[:, None] * width + np.arange(-reach, reach + 1)).ravel()
+        neighbours = band + shifts[rng.integers(len(shifts), size=len(band))]
+        own, flat = disparity.ravel()[band], disparity.ravel()
+        chance = rng.random(len(band), dtype=np.float32)
+        nearer = np.maximum(own, flat.take(neighbours, mode="clip"))
+        flat[band] = np.where(chance < 0.5, nearer, own)
+        holes.ravel()[band] |= chance > 1.0 - model.edge_hole
+
+
+def _near_steps(values: NDArray[np.float32], jump: float, reach: int) -> NDArray[np.bool_]:
+    """Which pixels lie within `reach` of a jump between two neighbours in the same row or column."""
+    near = np.zeros(values.shape, bool)
+    for axis in (0, 1):
+        moved, marks = np.moveaxis(values, axis, 0), np.moveaxis(near, axis, 0)
+        step = moved[1:] - moved[:-1]
+        jumps = (step > jump) | (step < -jump)
+        count = len(jumps)
+        for shift in range(1 - reach, reach + 1):  # a jump after row i marks rows i + 1 - reach .. i + reach
+            low, high = max(0, -shift), min(count, len(marks) - shift)
+            marks[low + shift : high + shift] |= jumps[low:high]
+    return near
 
 
 def occluded(disparity: NDArray[np.float32]) -> NDArray[np.bool_]:
