@@ -1,0 +1,1 @@
+"""Evaluation, bags and reports; imported by tools, never by the running stack."""

@@ -1,0 +1,170 @@
+"""The analytic detector: antipodal grasps on the visible surface, without any training."""
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from grasp_core.cell import Box
+from grasp_core.errors import ErrorCode, InputError
+from grasp_core.grasps import Grasps
+from grasp_core.gripper import Gripper
+from grasp_core.observation import Observation
+from grasp_perception.detectors import antipodal, collision, heightmap, normals, orientations, scoring, support
+from grasp_perception.detectors.params import AnalyticParams
+
+_MIN_POINTS = 50
+_MAX_POINTS = 400_000
+_MARGIN = 0.25  # m around the region that still matters to the gripper
+_STEEP = 0.26  # rad: seeds tilted more than this are also approached along their normal
+
+
+class AnalyticDetector:
+    """Batched antipodal search over seeds, approach directions, in-plane angles and depths.
+
+    The result is deterministic. ``timings`` holds the milliseconds of each stage of the last call.
+    """
+
+    name = "analytic"
+
+    def __init__(self, **params: Any) -> None:
+        """Parameters: see AnalyticParams; raises ConfigError."""
+        self.params = AnalyticParams.create(**params)
+        self.timings: dict[str, float] = {}
+
+    def __call__(self, observation: Observation, gripper: Gripper, region: Box | None = None) -> Grasps:
+        """Same as ``detect``."""
+        return self.detect(observation, gripper, region)
+
+    @torch.inference_mode()
+    def detect(self, observation: Observation, gripper: Gripper, region: Box | None = None) -> Grasps:
+        """Ranked grasps in the frame of the observation's cloud (z up).
+
+        Args:
+            observation: its cloud shows the objects and what they stand on.
+            gripper: fingers, palm and stroke.
+            region: where surface points may be grasped; the cloud around it is only kept clear of.
+
+        Raises:
+            InputError: no cloud to work on (EMPTY_CLOUD), or one far too large.
+        """
+        clock = _Clock()
+        p = self.params
+        points = _relevant(observation.cloud.points, region)
+        floor = p.support_height if p.support_height is not None else support.estimate_height(points, region)
+        points = points[points[:, 2] > floor - 0.02]
+        view = None if observation.T_base_cam is None else np.asarray(observation.T_base_cam)[:3, 3]
+        cloud = torch.as_tensor(points, device=p.device)
+        clock.lap("prepare")
+        scene = heightmap.build(cloud, floor, p.floor_noise, p.cell, p.point_size, p.segment_step, p.hole)
+        clock.lap("height_map")
+        seeds, facing = self._seeds(points, floor, region, view)
+        clock.lap("seeds_normals")
+        if len(seeds) == 0:
+            self.timings = clock.laps
+            return Grasps.empty(self.name)
+        R, t = self._search(scene, seeds, facing, gripper)
+        clock.lap("search")
+        found = self._evaluate(scene, R, t, gripper, clock)
+        contacts, width, stable, score = found
+        keep = scoring.suppress(
+            contacts.R, contacts.t, score, p.nms_translation, np.deg2rad(p.nms_rotation), p.max_grasps
+        )
+        clock.lap("nms")
+        high = cloud[cloud[:, 2] > floor + p.floor_noise]
+        keep = keep[collision.against_points(high, contacts.R[keep], contacts.t[keep], width[keep], gripper)]
+        clock.lap("collision_points")
+        self.timings = clock.laps
+        arrays = [v[keep].cpu().numpy() for v in (contacts.R, contacts.t, width, contacts.depth, score, stable)]
+        return Grasps.create(*arrays, detector=self.name)
+
+    def _seeds(
+        self, points: NDArray[np.float32], floor: float, region: Box | None, view: NDArray[np.float64] | None
+    ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Evenly spread surface points to start from, (S, 3), and their normals."""
+        p = self.params
+        usable = points[:, 2] > floor + p.floor_noise
+        if region is not None:
+            usable &= region.contains(points)
+        candidates = points[usable]
+        if len(candidates) == 0:
+            return candidates, np.zeros((0, 3))
+        seeds = candidates[support.spread_seeds(candidates, p.seed_spacing, p.max_seeds)]
+        return seeds, normals.estimate(points, seeds, view)[0]
+
+    def _search(
+        self, scene: heightmap.HeightMap, seeds: NDArray[np.float32], facing: NDArray[np.float64], gripper: Gripper
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The most promising candidates of every seed: R (N, 3, 3) and t (N, 3)."""
+        p = self.params
+        device = p.device
+        shared = torch.as_tensor(orientations.downwards(p.in_plane, p.max_tilt), dtype=torch.float32, device=device)
+        starts = torch.as_tensor(seeds, device=device)
+        found = [self._best(scene, starts, shared, gripper)]
+        steep = facing[:, 2] < np.cos(_STEEP)
+        if steep.any():
+            own = orientations.along_normals(facing[steep], p.in_plane, p.max_tilt)
+            own = torch.as_tensor(own, dtype=torch.float32, device=device)
+            found.append(self._best(scene, starts[torch.as_tensor(steep, device=device)], own, gripper))
+        return torch.cat([f[0] for f in found]), torch.cat([f[1] for f in found])
+
+    def _best(
+        self, scene: heightmap.HeightMap, seeds: torch.Tensor, R: torch.Tensor, gripper: Gripper
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        quality, t, middle, _ = antipodal.coarse(scene, seeds, R, gripper, self.params)
+        quality, index = quality.topk(min(self.params.per_seed, quality.shape[1]), dim=1)
+        good = torch.isfinite(quality)
+        rows = torch.arange(len(seeds), device=seeds.device)[:, None].expand_as(index)[good]
+        index = index[good]
+        chosen = R[index] if R.dim() == 3 else R[rows, index]
+        return chosen, t[rows, index] + chosen[:, :, 0] * middle[rows, index][:, None]
+
+    def _evaluate(
+        self, scene: heightmap.HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper, clock: "_Clock"
+    ) -> tuple[antipodal.Contacts, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Contacts, opening, stability and score of the candidates that fit, hold and are free."""
+        p = self.params
+        contacts = antipodal.refine(scene, R, t, gripper, p)
+        contacts = contacts[(contacts.clearance >= p.min_clearance - 1e-6) & (contacts.friction > 0)]
+        clock.lap("contacts")
+        width = (contacts.extent + 2 * contacts.clearance).clamp(max=gripper.max_width)
+        free, unseen = collision.against_map(scene, contacts.R, contacts.t, width, gripper, p.sweep)
+        clock.lap("collision_map")
+        stable = scoring.stability(scene, contacts)
+        score = scoring.score(scene, contacts, unseen, stable, gripper)
+        good = free & (score >= p.min_score)
+        clock.lap("score")
+        return contacts[good], width[good], stable[good], score[good]
+
+
+class _Clock:
+    """Laps in milliseconds."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = (now - self._last) * 1e3
+        self._last = now
+
+
+def _relevant(points: NDArray[np.float32], region: Box | None) -> NDArray[np.float32]:
+    """Finite points around the region; InputError where there are too few or too many."""
+    points = points[np.isfinite(points).all(axis=1)]
+    if region is not None:
+        low, high = region.min - _MARGIN, region.max + _MARGIN
+        points = points[((points >= low) & (points <= high)).all(axis=1)]
+    if len(points) < _MIN_POINTS:
+        where = "" if region is None else f" within {_MARGIN} m of the region {region.min} .. {region.max}"
+        raise InputError(
+            f"the cloud has {len(points)} usable points{where}, at least {_MIN_POINTS} are needed; check depth image, "
+            "crop box and region",
+            ErrorCode.EMPTY_CLOUD,
+        )
+    if len(points) > _MAX_POINTS:
+        raise InputError(f"the cloud has {len(points)} points, at most {_MAX_POINTS} are taken; voxelise it (5 mm)")
+    return points

@@ -1,0 +1,203 @@
+"""The antipodal search: what stands between the fingers, seen along the closing direction.
+
+For a pose of the gripper the space is sampled along the closing direction x. The run of solid samples around the
+middle is the thing to be held, the free runs beside it are where the fingers go. How the ends of the run move with y
+and z gives the contact normals.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+
+from grasp_core.gripper import Gripper
+from grasp_perception.detectors.heightmap import HeightMap
+from grasp_perception.detectors.params import AnalyticParams
+
+_STEP = 0.005  # m between the samples of the coarse search
+_SIDE = 16  # samples per side, the middle included: 75 mm
+_FINE_STEP = 0.003
+_FINE_REACH = 0.078  # m to each side
+_PAD_Y = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of the half width of a finger
+_PAD_Z = (-0.001, -0.009, -0.017)  # m from the tips
+_PATCH = 0.004  # m: the pad touches what lies within this of the outermost point
+_ABOVE = 0.004  # m between the samples of the height of the object over the tips
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """N grasps, centred between their contacts, with what was found about the contacts.
+
+    Attributes:
+        R: (N, 3, 3), t: (N, 3): pose of the grasp frame.
+        extent: (N,) thickness of the object along the closing direction, m.
+        clearance: (N,) free space between each finger and the object, m; negative where the fingers do not fit.
+        friction: (N,) margin to the friction cone at the worse contact, in [0, 1].
+        coverage: (N,) share of the pads that touches, in [0, 1].
+        depth: (N,) height of the object over the fingertips along the approach, m.
+        unseen: (N,) share of unseen cells beside the two contacts, in [0, 1].
+        single: (N,) share of the space between the fingers that belongs to one segment, in [0, 1].
+        segment: (N,) that segment.
+    """
+
+    R: torch.Tensor
+    t: torch.Tensor
+    extent: torch.Tensor
+    clearance: torch.Tensor
+    friction: torch.Tensor
+    coverage: torch.Tensor
+    depth: torch.Tensor
+    unseen: torch.Tensor
+    single: torch.Tensor
+    segment: torch.Tensor
+
+    def __getitem__(self, index: torch.Tensor) -> "Contacts":
+        return Contacts(*(value[index] for value in self.__dict__.values()))
+
+
+@lru_cache(maxsize=2)
+def _runs(device: str) -> torch.Tensor:
+    """For every pattern of ``_SIDE`` bits: length of the run of ones from bit 0, and of the zeros after it (2, 2^16)."""
+    bits = (torch.arange(2**_SIDE)[:, None] >> torch.arange(_SIDE)) & 1
+    run = bits.cumprod(1).sum(1)
+    after = torch.arange(_SIDE) >= run[:, None]
+    gap = ((bits == 0) | ~after).long().cumprod(1).sum(1) - run
+    return torch.stack([run, gap]).to(device=device, dtype=torch.int16)
+
+
+def coarse(
+    scene: HeightMap, seeds: torch.Tensor, R: torch.Tensor, gripper: Gripper, p: AnalyticParams
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Quick look at every seed, orientation and depth.
+
+    Args:
+        scene: the height map.
+        seeds: (S, 3) surface points.
+        R: (A, 3, 3) orientations for all seeds, or (S, A, 3, 3).
+
+    Returns:
+        quality (S, A), -inf where no depth is possible; fingertip position t (S, A, 3) of the best depth; and the
+        sideways offset of the object's middle, and its thickness, (S, A) in m.
+    """
+    device = seeds.device
+    R = R if R.dim() == 4 else R[None]
+    depths = torch.tensor(p.depths, device=device, dtype=torch.float32)
+    x = torch.arange(_SIDE, device=device) * _STEP
+    closing, approach = R[..., 0], R[..., 2]
+    sides = torch.stack([x, -x])[None, None, None, :, :, None] * closing[:, :, None, None, None, :]
+    offset = sides + (approach[:, :, None] * depths[:, None])[:, :, :, None, None, :]  # (1|S, A, D, 2, X, 3)
+    cells = torch.round(offset[..., :2] / scene.cell).to(torch.int32)
+    offset_cell = cells[..., 0] * scene.ny + cells[..., 1]
+    seed_cell = scene.index(seeds[:, :2]).to(torch.int32)
+    floor = scene.support + p.tip_clearance
+    index = (seed_cell[:, None, None, None, None] + offset_cell).clamp_(0, scene.height.numel() - 1)
+    top = scene.height.index_select(0, index.reshape(-1)).view(index.shape)
+    level = (seeds[:, 2, None, None, None, None] + offset[..., 2]).clamp_(min=floor)
+    weights = (2.0 ** torch.arange(_SIDE, device=device)).float()
+    word = ((top > level).float() @ weights).long()
+    run, gap = _runs(str(device))[:, word].float().unbind(0)  # (S, A, D, 2)
+
+    low = (gripper.finger.width / 2) * R[..., 2, 1].abs()
+    down = (-approach[..., 2]).clamp(min=0.2)
+    reach = (seeds[:, 2, None] - floor - low) / down  # (S, A): deepest allowed
+    depth = torch.minimum(depths, reach[..., None])
+    shallower = torch.cat([torch.zeros_like(depths[:1]), depths[:-1]])
+    extent = (run.sum(-1) - 1) * _STEP
+    needed = (gripper.finger.thickness + 2 * p.min_clearance) / _STEP - 1
+    open_end = run + gap >= _SIDE
+    ok = ((gap >= needed) | (open_end & (run < _SIDE - 1))).all(-1) & (run.amin(-1) > 0)
+    ok &= (extent <= gripper.max_width - 2 * p.min_clearance + _STEP) & (reach[..., None] > shallower + 0.002)
+    gap_m = torch.where(open_end, _SIDE, gap).amin(-1) * _STEP
+    quality = (
+        (depth / 0.03).clamp(max=1.0)
+        - 0.5 * (extent / gripper.max_width - 0.5).clamp(min=0.0)
+        - 0.2 * (run[..., 0] - run[..., 1]).abs() * _STEP / 0.04
+        + 0.3 * (gap_m / 0.035).clamp(max=1.0)
+        - 0.3 * (extent < 0.01).float()
+        + 0.5 * down[..., None]
+    )
+    quality, best = torch.where(ok, quality, -torch.inf).max(-1)
+    pick = best[..., None]
+    depth = depth.gather(-1, pick)[..., 0]
+    middle = ((run[..., 0] - run[..., 1]) * (_STEP / 2)).gather(-1, pick)[..., 0]
+    t = seeds[:, None] + approach * depth[..., None]
+    return quality, t, middle, extent.gather(-1, pick)[..., 0]
+
+
+def refine(scene: HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper, p: AnalyticParams) -> Contacts:
+    """Close look at N candidates: R (N, 3, 3), t (N, 3), the middle of the object near t along the closing direction."""
+    half = round(_FINE_REACH / _FINE_STEP)
+    x = torch.arange(-half, half + 1, device=t.device) * _FINE_STEP
+    y = torch.tensor(_PAD_Y, device=t.device) * gripper.finger.width / 2
+    z = torch.tensor(_PAD_Z, device=t.device)
+    grid = torch.stack(torch.meshgrid(y, z, x, indexing="ij"), -1)[..., [2, 0, 1]]  # (Y, Z, X, 3) as x, y, z
+    points = (grid.reshape(-1, 3) @ R.transpose(1, 2)).add_(t[:, None])
+    cell = scene.index(points[..., :2])
+    solid = (scene.height[cell] > points[..., 2]).view(-1, *grid.shape[:3])
+
+    union = solid.flatten(1, 2).any(1)
+    right, gap_right = _run_and_gap(union[:, half:])
+    left, gap_left = _run_and_gap(union[:, : half + 1].flip(1))
+    extent = (right + left - 1).clamp(min=0) * _FINE_STEP
+    middle = (right - left) * (_FINE_STEP / 2)
+    gap = torch.minimum(gap_right, gap_left) * _FINE_STEP
+    room = (gap - gripper.finger.thickness) / 2
+    clearance = torch.minimum(torch.minimum(room, (gripper.max_width - extent) / 2), torch.full_like(room, p.clearance))
+    clearance = torch.where((right > 0) & (left > 0), clearance, -1.0)
+
+    k = torch.arange(-half, half + 1, device=t.device)
+    inside = solid & ((k > -left[:, None]) & (k < right[:, None]))[:, None, None]
+    ends = [torch.where(inside, k * s, -10_000).amax(-1) * _FINE_STEP for s in (1, -1)]  # (N, Y, Z): end of the run
+    sides = [_contact(end, y, z, p.friction) for end in ends]
+    friction = torch.minimum(sides[0][0], sides[1][0])
+    coverage = torch.minimum(sides[0][1], sides[1][1])
+
+    cell = cell.view(-1, *grid.shape[:3])[:, len(_PAD_Y) // 2, 0]  # the middle line at the tips
+    rows = torch.arange(len(t), device=t.device)
+    beside = [(half + s * (n.long() + 2)).clamp(0, 2 * half) for s, n in ((1, right), (-1, left))]
+    unseen = sum(scene.unknown[cell[rows, b]] for b in beside) / 2
+    single, segment = _dominant(scene.label[cell], inside[:, len(_PAD_Y) // 2, 0])
+    t = t + R[:, :, 0] * middle[:, None]
+    return Contacts(R, t, extent, clearance, friction, coverage, _depth(scene, R, t, gripper), unseen, single, segment)
+
+
+def _run_and_gap(solid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Number of leading True of (N, K), and of the False after them (K where they reach the end), float."""
+    n, k = solid.shape
+    i = torch.arange(k, device=solid.device).expand(n, k)
+    run = torch.where(solid, k, i).amin(1)
+    after = torch.where(solid & (i >= run[:, None]), i, 10 * k).amin(1)
+    return run.float(), (after - run).clamp(max=k).float()
+
+
+def _contact(end: torch.Tensor, y: torch.Tensor, z: torch.Tensor, friction: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Friction margin and touching share of one contact from the ends (N, Y, Z) of the run over the pad."""
+    present = end > -1.0
+    first = torch.where(present, end, -1.0).amax((1, 2), keepdim=True)
+    weight = (present & (end > first - 0.012)).float()
+    total = weight.sum((1, 2), keepdim=True).clamp(min=1.0)
+    grid_y, grid_z = torch.meshgrid(y, z, indexing="ij")
+    slopes = []
+    for axis in (grid_y, grid_z):
+        centred = axis - (weight * axis).sum((1, 2), keepdim=True) / total
+        value = torch.where(present, end, 0.0)
+        spread = (weight * centred * centred).sum((1, 2)).clamp(min=1e-9)
+        slopes.append((weight * centred * value).sum((1, 2)) / spread)
+    tangent = torch.hypot(slopes[0], slopes[1])
+    coverage = (present & (end > first - _PATCH)).float().mean((1, 2))
+    return (1.0 - tangent / friction).clamp(0.0, 1.0), coverage
+
+
+def _dominant(label: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Share and number of the most frequent label (N, K) among the samples ``inside``."""
+    label = torch.where(inside, label, -1)
+    same = (label[:, :, None] == label[:, None, :]).sum(-1) * inside
+    count, where = same.max(1)
+    return count / inside.sum(1).clamp(min=1), label.gather(1, where[:, None])[:, 0].clamp(min=0)
+
+
+def _depth(scene: HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper) -> torch.Tensor:
+    """How far the solid reaches above the fingertips along the approach through the middle, m."""
+    back = torch.arange(0.0, gripper.finger.length, _ABOVE, device=t.device)
+    inside = scene.solid(t[:, None] - R[:, None, :, 2] * back[:, None])
+    return (torch.where(inside, back, 0.0)).amax(1)
