@@ -115,9 +115,9 @@ def _add_surroundings(spec: mujoco.MjSpec, cell: Cell, with_bin: bool) -> None:
 
 
 def _add_looks(spec: mujoco.MjSpec, cell: Cell) -> None:
-    """Light, sky and a floor to look at; nothing here takes part in contacts."""
-    spec.visual.headlight.ambient = [0.35, 0.35, 0.35]
-    spec.visual.headlight.diffuse = [0.25, 0.25, 0.25]
+    """Light, sky and a floor, where what falls off the table comes to lie."""
+    spec.visual.headlight.ambient = [0.30, 0.30, 0.30]
+    spec.visual.headlight.diffuse = [0.20, 0.20, 0.20]
     spec.visual.headlight.specular = [0.0, 0.0, 0.0]
     spec.visual.quality.offsamples = 0
     spec.visual.map.znear, spec.visual.map.zfar = 0.005, 20.0
@@ -127,7 +127,7 @@ def _add_looks(spec: mujoco.MjSpec, cell: Cell) -> None:
         max(c.camera_profile.height for c in cell.cameras),
     )
     spec.visual.global_.offwidth, spec.visual.global_.offheight = max(width, 1280), max(height, 960)
-    for pos, level in (([0.9, -0.8, 2.0], 0.55), ([0.0, 1.0, 1.8], 0.30)):
+    for pos, level in (([0.9, -0.8, 2.0], 0.45), ([0.0, 1.0, 1.8], 0.2)):
         aim = (np.array([0.4, 0.1, 0.0]) - pos).tolist()
         light = spec.worldbody.add_light(pos=pos, dir=aim, diffuse=[level] * 3, specular=[0.05] * 3, castshadow=False)
         light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
@@ -146,8 +146,6 @@ def _add_looks(spec: mujoco.MjSpec, cell: Cell) -> None:
         pos=[0.3, 0.1, cell.table.height - 0.80],
         size=[2.5, 2.5, 0.05],
         rgba=[0.42, 0.43, 0.44, 1.0],
-        contype=0,
-        conaffinity=0,
     )
 
 

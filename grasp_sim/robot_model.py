@@ -47,6 +47,7 @@ def load_arm(arm: ArmProfile) -> mujoco.MjSpec:
         raise ConfigError(f"{path}: MuJoCo cannot read this URDF: {error}") from error
     spec.modelname = "seegrasp_cell"
     spec.compiler.fusestatic = False
+    spec.compiler.discardvisual = False  # it would take sky and materials away, too
     bodies = {body.name: body for body in spec.bodies}
     missing = [name for name in (arm.base_frame, arm.flange_frame) if name not in bodies]
     missing += [name for name in arm.joints if spec.joint(name) is None]
@@ -55,6 +56,8 @@ def load_arm(arm: ArmProfile) -> mujoco.MjSpec:
     for name in arm.joints:
         _drive(spec, spec.joint(name))
     for body in spec.bodies:
+        for geom in [geom for geom in body.geoms if geom.contype == 0]:
+            spec.delete(geom)  # the URDF's visual shapes are its collision shapes
         for i, geom in enumerate(body.geoms):
             geom.name = f"{body.name}_{i}"
     # A link welded to the world is not taken for the parent of the first moving link by MuJoCo's contact filter.

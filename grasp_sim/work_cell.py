@@ -47,7 +47,7 @@ class WorkCell:
         poses: np.ndarray | None = None,
         with_bin: bool = True,
     ) -> None:
-        """``poses`` (N, 4, 4): where the objects stand, in the base frame. ConfigError, InputError on what disagrees."""
+        """``poses`` (N, 4, 4): where the objects stand, in the base frame. Raises ConfigError, InputError."""
         count = 0 if poses is None else len(poses)
         if count != len(objects):
             raise InputError(f"a work cell needs one pose per object, got {count} for {len(objects)}")
