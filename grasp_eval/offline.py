@@ -1,0 +1,312 @@
+"""`seegrasp replay --offline`: cloud and grasps of every frame of a bag, without any node, as fast as it goes."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rclpy.serialization import serialize_message
+from tf2_msgs.msg import TFMessage
+
+from grasp_core import se3
+from grasp_core.camera import Camera
+from grasp_core.cell import Box
+from grasp_core.cloud import Cloud
+from grasp_core.errors import InputError, SeegraspError
+from grasp_core.grasps import Grasps
+from grasp_core.gripper import Gripper
+from grasp_core.observation import Observation
+from grasp_eval.bag_frames import BagTransforms, FrameSource, RawFrame, find_topics
+from grasp_eval.bag_reader import BagReader
+from grasp_eval.bag_writer import LATCHED_QOS, BagWriter, make_qos
+from grasp_eval.report import command_line, data_uri, write_replay_report
+from grasp_eval.results import SaveError, append_csv, timing_row, write_json
+from grasp_perception import drawing, table_frame
+from grasp_perception.detectors import make_detector
+from grasp_perception.ingest import Ingest
+from grasp_ros.conversions import (
+    camera_from_info,
+    cloud_to_msg,
+    depth_to_metres,
+    grasps_to_msg,
+    image_to_rgb,
+    transforms_to_tf,
+)
+
+COLUMNS = (
+    "index",
+    "stamp_ns",
+    "points",
+    "grasps",
+    "top_score",
+    "convert_ms",
+    "cloud_ms",
+    "detect_ms",
+    "total_ms",
+    "error",
+)
+CLOUD_TOPIC, GRASPS_TOPIC = "/camera_node/cloud", "/detector_node/grasps"
+NEAR, FAR = 0.1, 3.0
+MARGIN = 0.06  # m around the region that a gripper may touch
+DRAWN = 30
+SAME_TABLE = 0.8  # part of the points on the table's plane that must still be there
+TABLE_BAND = 0.01  # m
+
+
+@dataclass
+class Frame:
+    """Results of one frame."""
+
+    index: int
+    stamp_ns: int
+    points: int = 0
+    grasps: int = 0
+    top_score: float | None = None
+    timings: dict[str, float] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def total_ms(self) -> float | None:
+        """Sum of the stages."""
+        return sum(self.timings.values()) if self.timings else None
+
+    def row(self) -> dict[str, object]:
+        """Row of frames.csv."""
+        row: dict[str, object] = {"index": self.index, "stamp_ns": self.stamp_ns, "points": self.points}
+        row |= {"grasps": self.grasps, "error": self.error}
+        row["top_score"] = "" if self.top_score is None else round(self.top_score, 4)
+        row |= {f"{name}_ms": round(value, 2) for name, value in self.timings.items()}
+        return row | {"total_ms": "" if self.total_ms is None else round(self.total_ms, 2)}
+
+
+class Placement:
+    """Where the camera is: given, from the bag's transforms, or found from the table in view.
+
+    The table is looked for in the first frame, and again when a frame no longer shows it where it was.
+    """
+
+    def __init__(self, tf: BagTransforms, base_frame: str, given: np.ndarray | None) -> None:
+        self._tf, self._base, self._given = tf, base_frame, given
+        self._table: table_frame.TableFrame | None = None
+        self.frame = base_frame or "base_link"
+        self.note = ""
+        self.region: Box | None = None
+        self._region_given = False
+        self._on_table = 0.0
+
+    def pose(self, camera_frame: str, stamp: int, points: Callable[[], np.ndarray]) -> np.ndarray:
+        """T_base_cam of a frame; `points` gives the depth points in the camera. Raises SeegraspError."""
+        T = self._known(camera_frame, stamp)
+        if T is None:
+            return self._from_table(points())
+        if self.region is None:
+            table = table_frame.find(points())
+            self.region = moved(table.region, T @ se3.inverse(table.T_table_cam))
+        return T
+
+    def _from_table(self, points: np.ndarray) -> np.ndarray:
+        self.frame = "table"
+        self.note = "no camera pose in the bag: z up from the table's plane, found in the picture"
+        if self._table is None or share_on_plane(points, self._table.T_table_cam) < SAME_TABLE * self._on_table:
+            self._table = table_frame.find(points)
+            self._on_table = share_on_plane(points, self._table.T_table_cam)
+            if not self._region_given:
+                self.region = self._table.region
+        return self._table.T_table_cam
+
+    def limit(self, region: Box) -> None:
+        """Take this region, not the space above the table."""
+        self.region, self._region_given = region, True
+
+    def _known(self, camera_frame: str, stamp: int) -> np.ndarray | None:
+        if self._given is not None:
+            self.note = "camera pose as given on the command line"
+            return self._given
+        above = self._tf.ancestors(camera_frame)
+        if not above:
+            return None
+        if not self._base:
+            self.frame = self._base = "base_link" if "base_link" in above else above[-1]
+        self.note = f"camera pose from the bag's transforms ({self._base} to {camera_frame})"
+        return self._tf.lookup(self._base, camera_frame, stamp)
+
+
+def share_on_plane(points: np.ndarray, T_table_cam: np.ndarray) -> float:
+    """Which part of points (N, 3) in the camera's frame lies on the plane z = 0 of the table's frame."""
+    if len(points) == 0:
+        return 0.0
+    height = points[::7] @ T_table_cam[2, :3].astype(np.float32) + np.float32(T_table_cam[2, 3])
+    return float(np.mean(np.abs(height) < TABLE_BAND))
+
+
+def moved(box: Box, T: np.ndarray) -> Box:
+    """The axis-aligned box around a box moved by T."""
+    corners = np.array(np.meshgrid(*zip(box.min, box.max, strict=True))).reshape(3, -1).T
+    corners = se3.transform(T, corners)
+    return Box(corners.min(axis=0), corners.max(axis=0))
+
+
+def around(box: Box) -> Box:
+    """The box with room for the gripper."""
+    return Box(box.min - MARGIN, box.max + MARGIN)
+
+
+class OfflineRun:
+    """Goes over a bag; results are written as they come, so that what was reached is there whatever happens."""
+
+    def __init__(self, args: argparse.Namespace, bag: BagReader, out: Path) -> None:
+        self._args, self._bag, self._out = args, bag, out
+        self._topics = find_topics(bag, args.depth_topic, args.info_topic, args.color_topic)
+        self._tf = BagTransforms(bag)
+        self._place = Placement(self._tf, args.base_frame, args.camera_pose)
+        if args.region is not None:
+            self._place.limit(Box(args.region[:3], args.region[3:]))
+        self._gripper = Gripper.load(args.gripper)
+        self._detector = make_detector(args.detector)
+        self._ingest: Ingest | None = None
+        self._ingest_region: Box | None = None
+        self._drawn_from: np.ndarray | None = None
+        self.frames: list[Frame] = []
+        self._pictures: list[dict[str, str]] = []
+        self.problems = list(self._tf.problems)
+
+    def run(self) -> bool:
+        """All frames, then the report; whether every frame could be used and the bag was whole."""
+        start, stop = time_range(self._bag, self._args.start, self._args.duration)
+        source = FrameSource(self._bag, self._topics, start, stop)
+        begun = time.perf_counter()
+        try:
+            self._write_bag(source)
+        finally:
+            self._finish(source, time.perf_counter() - begun)
+        return bool(self.frames) and not self.problems and not any(f.error for f in self.frames)
+
+    def _write_bag(self, source: FrameSource) -> None:
+        with BagWriter(self._out / "bag") as writer:
+            writer.add_topic(CLOUD_TOPIC, "sensor_msgs/msg/PointCloud2", qos=[make_qos(reliability=2)])
+            writer.add_topic(GRASPS_TOPIC, "seegrasp_msgs/msg/GraspArray", qos=[make_qos()])
+            writer.add_topic("/tf_static", "tf2_msgs/msg/TFMessage", qos=[LATCHED_QOS])
+            for raw in source:
+                if raw.index % self._args.every == 0:
+                    self._one(raw, writer)
+
+    def _one(self, raw: RawFrame, writer: BagWriter) -> None:
+        frame = Frame(raw.index, raw.stamp)
+        try:
+            color, cloud, grasps, camera, T = self._process(raw, frame)
+        except SeegraspError as error:
+            frame.error = f"{error.code.name}: {error}"
+        else:
+            self._log(writer, raw, frame, cloud, grasps, camera, T)
+            if len(self._pictures) < self._args.pictures and self._worth_a_picture(T):
+                self._draw(color, cloud, grasps, camera, T, frame)
+        self.frames.append(frame)
+        append_csv(self._out / "frames.csv", frame.row(), COLUMNS)
+        total = "–" if frame.total_ms is None else f"{frame.total_ms:.0f} ms"
+        print(
+            f"frame {frame.index}: {frame.error or f'{frame.points} points, {frame.grasps} grasps, {total}'}",
+            flush=True,
+        )
+
+    def _process(self, raw: RawFrame, frame: Frame) -> tuple[Any, Cloud, Grasps, Camera, np.ndarray]:
+        t0 = time.perf_counter()
+        camera = camera_from_info(raw.info, NEAR, FAR, self._topics.depth_info)
+        depth = depth_to_metres(raw.depth, self._topics.depth)
+        color = image_to_rgb(raw.color, self._topics.color) if raw.color is not None else None
+        t1 = time.perf_counter()
+        T = self._place.pose(camera.frame, raw.stamp, lambda: camera.deproject(depth)[(depth > NEAR) & (depth < FAR)])
+        if self._ingest is None or self._ingest_region is not self._place.region:
+            self._ingest_region = self._place.region
+            self._ingest = Ingest(around(self._ingest_region), self._place.frame)
+        t2 = time.perf_counter()
+        cloud, _ = self._ingest(depth, color, camera, T, raw.stamp)
+        t3 = time.perf_counter()
+        if len(cloud) == 0:
+            raise InputError("no point of this frame lies in the region; see --region and --camera-pose")
+        observation = Observation(cloud, depth, color, camera, T, raw.stamp)
+        grasps = self._detector.detect(observation, self._gripper, self._place.region)
+        frame.points, frame.grasps = len(cloud), len(grasps)
+        frame.top_score = float(grasps.score.max()) if len(grasps) else None
+        t4 = time.perf_counter()
+        frame.timings = {"convert": 1e3 * (t1 - t0), "cloud": 1e3 * (t3 - t2), "detect": 1e3 * (t4 - t3)}
+        return color, cloud, grasps, camera, T
+
+    def _log(
+        self, w: BagWriter, raw: RawFrame, frame: Frame, cloud: Cloud, grasps: Grasps, camera: Camera, T: np.ndarray
+    ) -> None:
+        msg = grasps_to_msg(grasps, cloud.frame, raw.stamp, self._args.detector, self._args.gripper, frame.timings)
+        tf: TFMessage = transforms_to_tf([(cloud.frame, camera.frame, T)], raw.stamp)
+        for topic, item in (("/tf_static", tf), (CLOUD_TOPIC, cloud_to_msg(cloud)), (GRASPS_TOPIC, msg)):
+            w.write(topic, serialize_message(item), raw.log_ns)
+
+    def _worth_a_picture(self, T: np.ndarray) -> bool:
+        every = max(1, self._expected() // self._args.pictures)
+        last = self._drawn_from
+        new_view = last is None or np.linalg.norm(last[:3, 3] - T[:3, 3]) > 0.02
+        if new_view or len(self.frames) % every == 0:
+            self._drawn_from = T
+            return True
+        return False
+
+    def _expected(self) -> int:
+        return self._bag.topics[self._topics.depth].count // self._args.every
+
+    def _draw(self, color: Any, cloud: Cloud, grasps: Grasps, camera: Camera, T: np.ndarray, frame: Frame) -> None:
+        picture = drawing.render_cloud(cloud, camera, T) if color is None else color
+        drawn = drawing.draw_grasps(picture, grasps, self._gripper, camera, T, top=DRAWN)
+        caption = f"frame {frame.index}, {frame.stamp_ns * 1e-9:.3f} s: {frame.grasps} grasps, the best {DRAWN} drawn"
+        self._pictures.append({"uri": data_uri(drawn), "caption": caption})
+
+    def _finish(self, source: FrameSource, elapsed: float) -> None:
+        if self._bag.damage:
+            self.problems.append(f"the bag is damaged: {self._bag.damage}; {len(self.frames)} frames were read")
+        if source.without_info:
+            self.problems.append(f"{source.without_info} depth images came without {self._topics.depth_info}")
+        skipped = [f"{t.name}: {t.problem}" for t in self._bag.topics.values() if t.problem]
+        self.problems += [f"topic left out: {text}" for text in skipped]
+        timings = self._timings()
+        summary = self._summary(elapsed)
+        try:
+            write_json(self._out / "summary.json", {"about": summary, "timings": timings, "problems": self.problems})
+            frames = [vars(f) | {"stamp": f"{f.stamp_ns * 1e-9:.3f}", "total_ms": f.total_ms} for f in self.frames]
+            write_replay_report(
+                self._out,
+                title=f"seegrasp replay: {self._bag.path.name}",
+                summary=summary,
+                frames=frames,
+                timings=timings,
+                pictures=self._pictures,
+                problems=self.problems,
+            )
+        except SaveError as error:
+            self.problems.append(str(error))
+
+    def _timings(self) -> list[dict[str, object]]:
+        rows = {n: [f.timings[n] for f in self.frames if n in f.timings] for n in STAGES}
+        rows["total"] = [f.total_ms for f in self.frames if f.total_ms is not None]
+        return [timing_row(name, values) for name, values in rows.items() if values]
+
+    def _summary(self, elapsed: float) -> dict[str, str]:
+        used = [f for f in self.frames if not f.error]
+        counts = [f.grasps for f in used]
+        return {
+            "bag": f"{self._bag.path} ({self._bag.message_count} messages, {self._bag.duration_s:.1f} s)",
+            "topics": ", ".join(t for t in (self._topics.depth, self._topics.color) if t),
+            "camera pose": self._place.note or "none",
+            "frames": f"{len(used)} of {len(self.frames)} used, in {elapsed:.1f} s",
+            "grasps per frame": f"{np.median(counts):.0f} in the median" if counts else "none",
+            "detector, gripper": f"{self._args.detector}, {self._args.gripper}",
+            "command": command_line(),
+        }
+
+
+def time_range(bag: BagReader, start_s: float, duration_s: float) -> tuple[int | None, int | None]:
+    """Log times [start, stop) in ns of a part of a bag, from offsets in s (duration 0: to the end)."""
+    start = bag.start_ns + int(start_s * 1e9) if start_s > 0 else None
+    stop = (bag.start_ns if start is None else start) + int(duration_s * 1e9) if duration_s > 0 else None
+    return start, stop
