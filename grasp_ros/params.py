@@ -40,9 +40,8 @@ class Params:
         value out of [min, max] or not among the choices.
         """
         value = self._typed(name, self._overrides.get(name, default), default)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if (min is not None and value < min) or (max is not None and value > max) or value != value:
-                raise self._error(name, value, f"a number in [{_bound(min)}, {_bound(max)}]")
+        if isinstance(value, (int, float)) and not _inside(value, min, max):
+            raise self._error(name, value, f"a number in [{_bound(min)}, {_bound(max)}]")
         if choices is not None and value not in choices:
             raise self._error(name, value, f"one of {', '.join(map(repr, choices))}")
         descriptor = ParameterDescriptor(
@@ -94,6 +93,10 @@ class Params:
             f"parameter '{name}' of node {node} is {value!r} ({type(value).__name__}): expected {expected}; "
             f"set it with --ros-args -p {name}:=..."
         )
+
+
+def _inside(value: float, low: float | None, high: float | None) -> bool:
+    return value == value and (low is None or value >= low) and (high is None or value <= high)
 
 
 def _bound(value: float | None) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def to_data(values: np.ndarray) -> array:
-    """The `uint8[] data` of a message from any array: one memcpy (assigning a numpy array instead is 100 times slower)."""
+    """The `uint8[] data` of a message from any array: one memcpy (assigning numpy is 100 times slower)."""
     data = array("B")
     data.frombytes(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
     return data
