@@ -127,7 +127,7 @@ class Setup:
 
     def install(self) -> None:
         self.install_stamp.unlink(missing_ok=True)
-        total = sum(self.count(lock) for lock in self.locks())
+        total = len({name for lock in self.locks() for name in locked_names(lock)})
         say(f"installing about {total} locked packages and torch (CPU); the first time downloads about 700 MB")
         pip = [
             str(self.python),
@@ -150,10 +150,6 @@ class Setup:
             changed = mend_cmake(self.venv, self.python)
             say(f"pointed {changed} CMake files of the ROS wheels at this environment")
         self.install_stamp.write_text(self.install_key() + "\n")
-
-    @staticmethod
-    def count(lock: Path) -> int:
-        return sum("==" in line and "sys_platform == 'win32'" not in line for line in lock.read_text().splitlines())
 
     def build(self) -> None:
         compat = self.compat()
@@ -237,6 +233,13 @@ class Progress:
     def end(self) -> None:
         if self.terminal and self.seen:
             print(flush=True)
+
+
+def locked_names(lock: Path) -> list[str]:
+    """Names in a lock file that this interpreter's version or Linux do not rule out."""
+    lines = [line for line in lock.read_text().splitlines() if "==" in line and line[0].isalnum()]
+    skip = ("sys_platform == 'win32'", "python_full_version < '3.11'")
+    return [line.split("==")[0] for line in lines if not any(s in line for s in skip)]
 
 
 def mend_cmake(venv: Path, python: Path) -> int:

@@ -54,10 +54,8 @@ class Interpreter:
         found = []
         if self.implementation != "CPython" or self.version not in allowed:
             versions = ", ".join(f"{a}.{b}" for a, b in allowed)
-            found.append(
-                f"{self.executable} is {self.implementation} {self.version[0]}.{self.version[1]}, not CPython {versions}"
-            )
-            return found
+            version = f"{self.implementation} {self.version[0]}.{self.version[1]}"
+            return [f"{self.executable} is {version}, not CPython {versions}"]
         packages = []
         if not self.venv:
             packages.append(f"{self.name}-venv")

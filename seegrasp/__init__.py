@@ -1,0 +1,1 @@
+"""The command line of seegrasp and what starts its nodes; `seegrasp --help`."""
