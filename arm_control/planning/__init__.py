@@ -48,7 +48,10 @@ class Trajectory:
         u = (t[..., None] - self.times[i][..., None]) / h
         p0, p1, m0, m1 = self.q[i], self.q[i + 1], self.qd[i] * h, self.qd[i + 1] * h
         return (
-            (2 * u**3 - 3 * u**2 + 1) * p0 + (u**3 - 2 * u**2 + u) * m0 + (3 * u**2 - 2 * u**3) * p1 + (u**3 - u**2) * m1
+            (2 * u**3 - 3 * u**2 + 1) * p0
+            + (u**3 - 2 * u**2 + u) * m0
+            + (3 * u**2 - 2 * u**3) * p1
+            + (u**3 - u**2) * m1
         )
 
 
@@ -83,8 +86,8 @@ class GraspPlan:
 
     `T_base_tcp` is the pose at closing: the grasp that was asked for, or its half-turn about the approach axis
     (`flipped`), which is the same grasp of a two-finger gripper. `width` m is the opening on approach and descent.
-    `target` holds the cloud points that were exempt; drop them from the scene once the object is held.
-    `timings` ms: ik, path, timing, linear, total.
+    `target` holds the cloud points that were exempt; drop them from the scene once the object is held. `held`: what the
+    lift was planned to carry. `timings` ms: ik, path, timing, linear, total.
     """
 
     approach: Trajectory
@@ -96,6 +99,7 @@ class GraspPlan:
     pregrasp_distance: float
     lift_distance: float
     target: Exemption
+    held: HeldObject
     timings: dict[str, float] = field(default_factory=dict)
 
 

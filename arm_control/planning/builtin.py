@@ -1,0 +1,273 @@
+"""The `builtin` planner: Pinocchio, Coal, OMPL and toppra behind the `MotionPlanner` protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from arm_control.planning import Exemption, GraspPlan, GraspSearch, HeldObject, Trajectory
+from arm_control.planning import timing as tm
+from arm_control.planning.cartesian import Line, follow_line
+from arm_control.planning.checks import check_line, no_solution, pose_of
+from arm_control.planning.collision import Checker, Mode, Padding, World, describe
+from arm_control.planning.free_motion import plan_free, segment_steps
+from arm_control.planning.grasp_motion import GraspMotion, search_grasps
+from arm_control.planning.ik import InverseKinematics
+from arm_control.planning.kinematics import Kinematics, check_pose
+from arm_control.planning.shapes import arm_shapes, camera_shapes, cell_shapes
+from arm_control.planning.start import escape, tolerance_at
+from grasp_core.arm import ArmProfile
+from grasp_core.cell import Cell
+from grasp_core.errors import ConfigError, ErrorCode, PlanningError
+from grasp_core.gripper import Gripper
+
+CORNER_RADII = (0.3, 0.1, 0.03)  # rad: tried in this order until the rounded path is free
+
+
+class BuiltinPlanner:
+    """See `MotionPlanner` for the methods. Poses in the arm's base frame, one caller at a time.
+
+    Args:
+        urdf: robot description (text): kinematics and limits. Collision shapes come from the arm profile's own URDF.
+        arm, gripper, cell: profiles.
+        padding: distances that are kept.
+        max_time: s for one search of a free path (`plan_joints`, `plan_pose`).
+        grasp_time: s for one such search inside `plan_grasp`.
+        seed: of everything random.
+    """
+
+    def __init__(
+        self,
+        urdf: str,
+        arm: ArmProfile,
+        gripper: Gripper,
+        cell: Cell,
+        padding: Padding | None = None,
+        max_time: float = 2.0,
+        grasp_time: float = 0.3,
+        seed: int = 0,
+    ) -> None:
+        if cell.base_frame != arm.base_frame:
+            raise ConfigError(
+                f"cell {cell.name} is in '{cell.base_frame}', the arm in '{arm.base_frame}': not the same"
+            )
+        self.arm, self.gripper = arm, gripper
+        self.kin = Kinematics(urdf, arm, gripper.T_flange_tcp)
+        self.joint_names = self.kin.names
+        self.inverse = InverseKinematics(self.kin)
+        cameras = camera_shapes(self.kin, arm, cell)
+        robot = arm_shapes(Path(arm.urdf_path).read_text(), self.kin) + [c for c in cameras if c.joint > 0]
+        boxes = cell_shapes(cell) + [c for c in cameras if c.joint == 0]
+        self.world = World(self.kin, gripper, robot, boxes, padding or Padding())
+        self.max_time, self.grasp_time, self.seed = max_time, grasp_time, seed
+
+    # scene ---------------------------------------------------------------------------------------------------------
+
+    def set_scene(
+        self, cloud: np.ndarray | None, held: HeldObject | None = None, ignore: Iterable[Exemption] = ()
+    ) -> None:
+        """See `MotionPlanner.set_scene`."""
+        if cloud is not None:
+            cloud = np.asarray(cloud, float)
+            if cloud.ndim != 2 or cloud.shape[1] != 3:
+                raise PlanningError(f"scene cloud: shape {cloud.shape}, expected (N, 3)", ErrorCode.INVALID_GOAL)
+            if not np.isfinite(cloud).all():
+                raise PlanningError("scene cloud: has points that are not finite; drop them", ErrorCode.INVALID_GOAL)
+            for box in ignore:
+                cloud = cloud[~box.contains(cloud)]
+        self.world.set_cloud(cloud)
+        self.set_held(held)
+
+    def set_held(self, held: HeldObject | None) -> None:
+        """See `MotionPlanner.set_held`."""
+        if held is not None:
+            size, centre = np.asarray(held.size, float), np.asarray(held.centre, float)
+            if size.shape != (3,) or centre.shape != (3,) or not (np.isfinite(centre).all() and (size > 0).all()):
+                raise PlanningError(f"held object: centre {centre}, size {size} m is no box", ErrorCode.INVALID_GOAL)
+        self.world.set_held(held)
+
+    # queries -------------------------------------------------------------------------------------------------------
+
+    def fk(self, q: np.ndarray) -> np.ndarray:
+        """See `MotionPlanner.fk`."""
+        return self.kin.fk(self.kin.check_joints(q, "joints"))
+
+    def contacts(self, q: np.ndarray, width: float) -> list[tuple[str, str]]:
+        """See `MotionPlanner.contacts`."""
+        q = self.kin.check_joints(q, "joints")
+        return self.world.checker(Mode.FREE, self.check_width(width)).contacts(q)
+
+    def ik(self, T_base_tcp: np.ndarray, seed_q: np.ndarray, width: float | None = None) -> np.ndarray:
+        """See `MotionPlanner.ik`; UNREACHABLE, OUT_OF_LIMITS or GOAL_IN_COLLISION when there is no solution."""
+        T = check_pose(T_base_tcp, "target pose")
+        seed_q = self.kin.check_joints(seed_q, "seed joints")
+        width = self.gripper.max_width if width is None else self.check_width(width)
+        found, total = self.inverse.solve(T, seed_q)
+        if not len(found):
+            raise no_solution(T, total)
+        checker = self.world.checker(Mode.FREE, width)
+        free = [q for q in found if not checker.collides(q)]
+        if not free:
+            raise PlanningError(
+                f"the target pose is in collision: {describe(checker.contacts(found[0]))}", ErrorCode.GOAL_IN_COLLISION
+            )
+        return np.array(free)
+
+    def check_width(self, width: float) -> float:
+        """`width` as a float within the gripper's range (1 mm of slack); PlanningError INVALID_GOAL otherwise."""
+        width = float(width)
+        if not -1e-3 <= width <= self.gripper.max_width + 1e-3:
+            raise PlanningError(
+                f"width {width:.4f} m is outside 0 .. {self.gripper.max_width} m of the gripper", ErrorCode.INVALID_GOAL
+            )
+        return min(max(width, 0.0), self.gripper.max_width)
+
+    def limits(self, velocity_scaling: float | None) -> tm.Limits:
+        """Limits at a scaling (0, 1], None: the profile's; straight lines scale relative to the profile's."""
+        scale = self.arm.velocity_scaling if velocity_scaling is None else float(velocity_scaling)
+        if not 0.0 < scale <= 1.0:
+            raise PlanningError(f"velocity scaling {scale} is outside (0, 1]", ErrorCode.INVALID_GOAL)
+        linear = min(1.0, scale / self.arm.velocity_scaling)
+        return tm.Limits(
+            self.kin.max_velocity * scale,
+            self.kin.max_acceleration * scale,
+            self.arm.max_tcp_velocity,
+            self.arm.linear_velocity * linear,
+            self.arm.linear_acceleration * linear,
+        )
+
+    # motions -------------------------------------------------------------------------------------------------------
+
+    def plan_joints(
+        self, q_start: np.ndarray, q_goal: np.ndarray, width: float, velocity_scaling: float | None = None
+    ) -> Trajectory:
+        """See `MotionPlanner.plan_joints`."""
+        q_start = self.kin.check_joints(q_start, "start joints")
+        q_goal = self.kin.check_joints(q_goal, "goal joints")
+        width, limits = self.check_width(width), self.limits(velocity_scaling)
+        checker = self.world.checker(Mode.FREE, width)
+        if checker.collides(q_goal):
+            raise PlanningError(
+                f"the goal is in collision: {describe(checker.contacts(q_goal))}", ErrorCode.GOAL_IN_COLLISION
+            )
+        out = escape(self.world, self.inverse, q_start, width)
+        return self.free_trajectory(q_start, q_goal, out, checker, limits, self.max_time)
+
+    def plan_pose(
+        self, q_start: np.ndarray, T_base_tcp: np.ndarray, width: float, velocity_scaling: float | None = None
+    ) -> Trajectory:
+        """See `MotionPlanner.plan_pose`."""
+        q_start = self.kin.check_joints(q_start, "start joints")
+        solutions = self.ik(T_base_tcp, q_start, width)
+        width, limits = self.check_width(width), self.limits(velocity_scaling)
+        checker = self.world.checker(Mode.FREE, width)
+        out = escape(self.world, self.inverse, q_start, width)
+        error = None
+        for goal in solutions[:3]:
+            try:
+                return self.free_trajectory(q_start, goal, out, checker, limits, self.max_time / 2)
+            except PlanningError as caught:
+                error = caught
+        raise error
+
+    def plan_linear(
+        self,
+        q_start: np.ndarray,
+        T_base_tcp: np.ndarray,
+        width: float,
+        ignore: Exemption | None = None,
+        velocity_scaling: float | None = None,
+    ) -> Trajectory:
+        """See `MotionPlanner.plan_linear`. Contacts of the start are tolerated by the rule of `planning.start`."""
+        q_start = self.kin.check_joints(q_start, "start joints")
+        T = check_pose(T_base_tcp, "target pose")
+        width, limits = self.check_width(width), self.limits(velocity_scaling)
+        line = follow_line(self.inverse, q_start, T)
+        checker = self.world.checker(Mode.LINEAR, width)
+        checker.focus(line.poses, ignore)
+        if checker.collides(q_start):
+            checker = self.world.tolerant(Mode.LINEAR, width, tolerance_at(self.world, checker, q_start))
+            checker.focus(line.poses, ignore)
+        check_line(line, checker, "straight line")
+        return tm.time_line(self.kin, line, limits)
+
+    def plan_grasp(
+        self,
+        q_start: np.ndarray,
+        R: np.ndarray,
+        t: np.ndarray,
+        width: float,
+        held: HeldObject | None = None,
+        velocity_scaling: float | None = None,
+    ) -> GraspPlan:
+        """See `MotionPlanner.plan_grasp`."""
+        began = perf_counter()
+        motion = GraspMotion(self, q_start, self.check_width(width), velocity_scaling)
+        plan = motion.plan(pose_of(R, t), held)
+        return replace(plan, timings=plan.timings | {"total": 1000 * (perf_counter() - began)})
+
+    def plan_grasps(
+        self,
+        q_start: np.ndarray,
+        R: np.ndarray,
+        t: np.ndarray,
+        width: np.ndarray,
+        velocity_scaling: float | None = None,
+        max_time: float | None = None,
+    ) -> GraspSearch:
+        """See `MotionPlanner.plan_grasps`."""
+        return search_grasps(self, q_start, R, t, width, velocity_scaling, max_time)
+
+    # parts that grasp motions use too --------------------------------------------------------------------------------
+
+    def free_trajectory(
+        self,
+        q_start: np.ndarray,
+        q_goal: np.ndarray,
+        out: Line | None,
+        checker: Checker,
+        limits: tm.Limits,
+        max_time: float,
+        spent: dict[str, float] | None = None,
+    ) -> Trajectory:
+        """Free motion, after the way out of the start's contacts `out`; adds ms of path and timing to `spent`."""
+        spent = {} if spent is None else spent
+        began = perf_counter()
+        begin = q_start if out is None else out.q[-1]
+        path = plan_free(self.kin, checker.collides, begin, q_goal, max_time, self.seed)
+        spent["path"] = spent.get("path", 0.0) + 1000 * (perf_counter() - began)
+        if path is None:
+            raise PlanningError(f"no collision-free path found in {max_time:.2f} s", ErrorCode.NO_PATH)
+        began = perf_counter()
+        trajectory = self._time_path(path, checker, limits)
+        if out is not None:
+            trajectory = tm.join([tm.time_line(self.kin, out, limits), trajectory])
+        spent["timing"] = spent.get("timing", 0.0) + 1000 * (perf_counter() - began)
+        return trajectory
+
+    def _time_path(self, path: np.ndarray, checker: Checker, limits: tm.Limits) -> Trajectory:
+        """Round the corners as far as that stays free, checked anew on the timed trajectory; else stop at them."""
+        if len(path) == 2:
+            return tm.time_straight(self.kin, path[0], path[1], limits)
+        for radius in CORNER_RADII:
+            curve = tm.smooth(tm.round_corners(path, radius))
+            trajectory = tm.time_curve(self.kin, curve, limits)
+            if self.trajectory_free(trajectory, checker):
+                return trajectory
+        return tm.join([tm.time_straight(self.kin, a, b, limits) for a, b in zip(path[:-1], path[1:], strict=True)])
+
+    def trajectory_free(self, trajectory: Trajectory, checker: Checker) -> bool:
+        """Whether a trajectory is free and inside the joint limits, checked as densely as a path."""
+        q = trajectory.q
+        if (q < self.kin.lower).any() or (q > self.kin.upper).any():
+            return False
+        for i in range(len(q) - 1):
+            n = segment_steps(self.kin, q[i], q[i + 1])
+            at = trajectory.times[i] + (trajectory.times[i + 1] - trajectory.times[i]) * np.arange(1, n + 1) / n
+            if any(checker.collides(x) for x in trajectory.sample(at)):
+                return False
+        return True
