@@ -46,13 +46,9 @@ class Trajectory:
             return np.broadcast_to(self.q[0], (*t.shape, self.q.shape[1])).copy()
         h = (self.times[i + 1] - self.times[i])[..., None]
         u = (t[..., None] - self.times[i][..., None]) / h
-        p0, p1, m0, m1 = self.q[i], self.q[i + 1], self.qd[i] * h, self.qd[i + 1] * h
-        return (
-            (2 * u**3 - 3 * u**2 + 1) * p0
-            + (u**3 - 2 * u**2 + u) * m0
-            + (3 * u**2 - 2 * u**3) * p1
-            + (u**3 - u**2) * m1
-        )
+        blend = 3 * u**2 - 2 * u**3
+        slopes = (u**3 - 2 * u**2 + u) * h * self.qd[i] + (u**3 - u**2) * h * self.qd[i + 1]
+        return (1 - blend) * self.q[i] + blend * self.q[i + 1] + slopes
 
 
 @dataclass(frozen=True)
@@ -115,7 +111,7 @@ class Rejection:
 
 @dataclass(frozen=True)
 class GraspSearch:
-    """The result of `plan_grasps`: the first plan that was found (or None), its index (or -1), and what was rejected."""
+    """The result of `plan_grasps`: the first plan found (or None), its index (or -1), and what was rejected."""
 
     plan: GraspPlan | None
     index: int
@@ -223,7 +219,7 @@ class MotionPlanner(Protocol):
 
 
 def make_planner(name: str, urdf: str, arm, gripper, cell, **options) -> MotionPlanner:
-    """Planner `name` ("builtin") for a URDF text, `ArmProfile`, `Gripper` and `Cell`; ConfigError on an unknown name."""
+    """Planner `name` ("builtin") for a URDF text, `ArmProfile`, `Gripper` and `Cell`; ConfigError if it is unknown."""
     if name != "builtin":
         raise ConfigError(f"planner '{name}' is unknown; expected one of: builtin")
     from arm_control.planning.builtin import BuiltinPlanner

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 
@@ -258,7 +259,7 @@ class BuiltinPlanner:
             trajectory = tm.time_curve(self.kin, curve, limits)
             if self.trajectory_free(trajectory, checker):
                 return trajectory
-        return tm.join([tm.time_straight(self.kin, a, b, limits) for a, b in zip(path[:-1], path[1:], strict=True)])
+        return tm.join([tm.time_straight(self.kin, a, b, limits) for a, b in pairwise(path)])
 
     def trajectory_free(self, trajectory: Trajectory, checker: Checker) -> bool:
         """Whether a trajectory is free and inside the joint limits, checked as densely as a path."""

@@ -58,7 +58,7 @@ class _Motions(ob.MotionValidator):
         super().__init__(si)
         self._free, self._read = free, read
 
-    def checkMotion(self, s1, s2, *_) -> bool:  # noqa: N802 (OMPL's name)
+    def checkMotion(self, s1, s2, *_) -> bool:
         return self._free(self._read(s1), self._read(s2))
 
 

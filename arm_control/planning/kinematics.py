@@ -87,9 +87,7 @@ class Kinematics:
         self.home = home
         self.window_lower = np.maximum(self.lower, home - np.pi)
         self.window_upper = np.minimum(self.upper, home + np.pi)
-        limits = (
-            self.model.upperVelocityLimit if hasattr(self.model, "upperVelocityLimit") else self.model.velocityLimit
-        )
+        limits = self.model.upperVelocityLimit
         self.max_velocity = np.minimum(np.array(arm.max_velocity), np.where(limits > 0, limits, np.inf))
         self.max_acceleration = np.array(arm.max_acceleration)
         self.reach = self._reach()
@@ -140,7 +138,7 @@ class Kinematics:
 
 
 def check_pose(T: np.ndarray, what: str) -> np.ndarray:
-    """`T` as a rigid 4x4 float64 transform with an exactly orthonormal rotation; PlanningError INVALID_GOAL otherwise."""
+    """`T` as a rigid 4x4 float64 transform, its rotation made exactly orthonormal; PlanningError INVALID_GOAL."""
     try:
         T = np.array(T, float)
     except (TypeError, ValueError) as error:

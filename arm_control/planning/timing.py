@@ -1,4 +1,4 @@
-"""Time parameterisation: trapezoids for straight paths, toppra for curved ones; every trajectory respects its limits."""
+"""Time parameterisation: trapezoids for straight paths, toppra for curved ones; limits hold."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _velocity_limits(kin: Kinematics, curve: CubicSpline, grid: np.ndarray, limi
     bound[rows, lead] = np.minimum(bound[rows, lead], dq[rows, lead] * cap)
 
     def at(s: float) -> np.ndarray:
-        i = min(int(round(s / ds)), len(grid) - 1)
+        i = min(round(s / ds), len(grid) - 1)
         return np.stack([-bound[i], bound[i]], 1)
 
     return at
