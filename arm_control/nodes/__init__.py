@@ -1,0 +1,1 @@
+"""The ROS shells: arm_node and pick_node."""
