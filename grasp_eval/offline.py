@@ -38,18 +38,9 @@ from grasp_ros.conversions import (
     transforms_to_tf,
 )
 
-COLUMNS = (
-    "index",
-    "stamp_ns",
-    "points",
-    "grasps",
-    "top_score",
-    "convert_ms",
-    "cloud_ms",
-    "detect_ms",
-    "total_ms",
-    "error",
-)
+STAGES = ("convert", "cloud", "detect")
+STAGES = ("convert", "cloud", "detect")
+COLUMNS = ("index", "stamp_ns", "points", "grasps", "top_score", *(f"{s}_ms" for s in STAGES), "total_ms", "error")
 CLOUD_TOPIC, GRASPS_TOPIC = "/camera_node/cloud", "/detector_node/grasps"
 NEAR, FAR = 0.1, 3.0
 MARGIN = 0.06  # m around the region that a gripper may touch
@@ -207,11 +198,8 @@ class OfflineRun:
                 self._draw(color, cloud, grasps, camera, T, frame)
         self.frames.append(frame)
         append_csv(self._out / "frames.csv", frame.row(), COLUMNS)
-        total = "–" if frame.total_ms is None else f"{frame.total_ms:.0f} ms"
-        print(
-            f"frame {frame.index}: {frame.error or f'{frame.points} points, {frame.grasps} grasps, {total}'}",
-            flush=True,
-        )
+        done = frame.error or f"{frame.points} points, {frame.grasps} grasps, {frame.total_ms:.0f} ms"
+        print(f"frame {frame.index}: {done}", flush=True)
 
     def _process(self, raw: RawFrame, frame: Frame) -> tuple[Any, Cloud, Grasps, Camera, np.ndarray]:
         t0 = time.perf_counter()

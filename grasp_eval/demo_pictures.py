@@ -1,0 +1,88 @@
+"""Camera pictures of attempts: keeps the frames that were seen while looking, draws the chosen grasp into one."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.serialization import deserialize_message
+from seegrasp_msgs.msg import PickAttempt
+from sensor_msgs.msg import CameraInfo, Image
+
+from grasp_core.camera import Camera
+from grasp_core.errors import SeegraspError
+from grasp_core.gripper import Gripper
+from grasp_eval.recorder import Recorder, header_stamp
+from grasp_eval.report import data_uri
+from grasp_perception.drawing import draw_grasps
+from grasp_ros.conversions import camera_from_info, image_to_rgb, msg_to_grasps, stamp_to_ns
+from grasp_ros.tf_listener import TfListener
+
+LOOKING = ("", "observe", "detect")
+KEPT_FRAMES = 40
+
+
+@dataclass
+class _Frame:
+    stamp: int
+    data: bytes
+    T_base_cam: np.ndarray | None = None
+
+
+class AttemptPictures:
+    """Listens to a recorder's colour topic; `stage` is told by the feedback of /pick.
+
+    Only frames seen while pick_node looks are kept (at most 40), each with the camera's pose at its stamp.
+    """
+
+    def __init__(self, recorder: Recorder, tf: TfListener, base_frame: str, gripper: Gripper, prefix: str) -> None:
+        self.stage = ""
+        self._tf, self._base, self._gripper = tf, base_frame, gripper
+        self._frames: deque[_Frame] = deque(maxlen=KEPT_FRAMES)
+        self._info: bytes = b""
+        self._lock = threading.Lock()
+        recorder.listeners[f"{prefix}/color/image_raw"] = self._on_image
+        recorder.listeners[f"{prefix}/color/camera_info"] = self._on_info
+
+    def _on_info(self, data: bytes, _: int) -> None:
+        self._info = data
+
+    def _on_image(self, data: bytes, _: int) -> None:
+        if self.stage not in LOOKING or not self._info:
+            return
+        with self._lock:
+            if self._frames and self._frames[-1].T_base_cam is None:
+                self._locate(self._frames[-1])
+            self._frames.append(_Frame(header_stamp(data), data))
+
+    def _locate(self, frame: _Frame) -> None:
+        camera_frame = deserialize_message(self._info, CameraInfo).header.frame_id
+        try:
+            frame.T_base_cam = self._tf.lookup(self._base, camera_frame, frame.stamp)
+        except SeegraspError:
+            self._frames.remove(frame)  # without its pose a picture is of no use
+
+    def clear(self) -> None:
+        """Forget all frames (a new scene begins)."""
+        with self._lock:
+            self._frames.clear()
+
+    def of(self, attempt: PickAttempt) -> str:
+        """Picture of an attempt as a data URI; empty when there is none (no frame near what the detector saw)."""
+        observed = stamp_to_ns(attempt.observed)
+        with self._lock:
+            placed = [f for f in self._frames if f.T_base_cam is not None]
+            if not placed or not attempt.grasp.grasps:
+                return ""
+            frame = min(placed, key=lambda f: abs(f.stamp - observed))
+        if abs(frame.stamp - observed) > 500_000_000:
+            return ""
+        camera = camera_from_info(deserialize_message(self._info, CameraInfo), 0.05, 5.0, "color")
+        return data_uri(self.draw(frame, camera, attempt))
+
+    def draw(self, frame: _Frame, camera: Camera, attempt: PickAttempt) -> np.ndarray:
+        """The colour picture with the attempt's grasp in it, (H, W, 3) uint8."""
+        color = image_to_rgb(deserialize_message(frame.data, Image), "color")
+        return draw_grasps(color, msg_to_grasps(attempt.grasp), self._gripper, camera, frame.T_base_cam)
