@@ -14,7 +14,7 @@ from grasp_core.errors import ConfigError
 from grasp_core.gripper import Gripper
 from grasp_sim.objects import ObjectSpec, add_object
 from grasp_sim.objects.mjcf import SOLIMP, SOLREF
-from grasp_sim.robot_model import FINGERS, PALM, add_camera, add_gripper, load_arm, wxyz
+from grasp_sim.robot_model import FINGERS, PALM, add_camera, add_gripper, load_arm, velocity_limits, wxyz
 
 TIME_STEP = 0.002  # s
 SURFACE_FRICTION = 0.6
@@ -35,7 +35,7 @@ class CellModel:
         static_frames: the same for frames that never move against their parent.
         cameras: MuJoCo camera names in the order of cell.cameras.
         geom_kind: (ngeom,) int8, ENVIRONMENT, OBJECT, ARM (links, palm, cameras) or FINGER.
-        arm_range, arm_torque: (dof, 2) rad, (dof,) N m.
+        arm_range, arm_velocity, arm_torque: the URDF's limits, (dof, 2) rad, (dof,) rad/s, (dof,) N m.
     """
 
     model: mujoco.MjModel
@@ -51,6 +51,7 @@ class CellModel:
     cameras: tuple[str, ...]
     geom_kind: np.ndarray
     arm_range: np.ndarray
+    arm_velocity: np.ndarray
     arm_torque: np.ndarray
 
 
@@ -171,6 +172,7 @@ def _index(
         cameras=cameras,
         geom_kind=_geom_kinds(model, set(links), set(ids.values())),
         arm_range=np.array([j.range for j in joints]),
+        arm_velocity=velocity_limits(arm),
         arm_torque=limits[:, 1],
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import mujoco
 import numpy as np
 
@@ -64,6 +66,15 @@ def load_arm(arm: ArmProfile) -> mujoco.MjSpec:
     first = spec.joint(arm.joints[0]).parent
     spec.add_exclude(bodyname1=first.parent.name, bodyname2=first.name)
     return spec
+
+
+def velocity_limits(arm: ArmProfile) -> np.ndarray:
+    """(dof,) rad/s: the URDF's velocity limits, which MuJoCo does not keep; ConfigError if a joint has none."""
+    joints = {joint.get("name"): joint for joint in ElementTree.parse(arm.urdf_path).getroot().iter("joint")}
+    limits = [joints[name].find("limit") for name in arm.joints]
+    if any(limit is None or limit.get("velocity") is None for limit in limits):
+        raise ConfigError(f"{arm.urdf_path}: every joint of profile {arm.name} needs a velocity limit")
+    return np.array([float(limit.get("velocity")) for limit in limits])
 
 
 def _drive(spec: mujoco.MjSpec, joint: mujoco.MjsJoint) -> None:

@@ -1,0 +1,128 @@
+"""The gripper action server of the simulated gripper: GripperCommand or ParallelGripperCommand, as the profile says."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+from control_msgs.action import GripperCommand, ParallelGripperCommand
+from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action.server import ServerGoalHandle
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+
+from grasp_core.gripper import Gripper
+from grasp_sim.simulation import Simulation
+
+POLL = 0.02  # s of steady time
+FEEDBACK_POLLS = 5
+PATIENCE = 3.0  # s of simulated time beyond the slowest full stroke
+
+
+class _Single:
+    """GripperCommand: one position, one effort."""
+
+    action = GripperCommand
+
+    @staticmethod
+    def target(goal: Any, joint: str) -> tuple[float, float]:
+        return goal.command.position, goal.command.max_effort
+
+    @staticmethod
+    def fill(message: Any, joint: str, position: float, effort: float) -> None:
+        message.position, message.effort = position, effort
+
+
+class _Parallel:
+    """ParallelGripperCommand: a JointState with the gripper's joint in it."""
+
+    action = ParallelGripperCommand
+
+    @staticmethod
+    def target(goal: Any, joint: str) -> tuple[float, float]:
+        command = goal.command
+        if joint not in command.name or len(command.position) != len(command.name):
+            return math.nan, 0.0
+        index = list(command.name).index(joint)
+        return command.position[index], command.effort[index] if len(command.effort) > index else 0.0
+
+    @staticmethod
+    def fill(message: Any, joint: str, position: float, effort: float) -> None:
+        message.state = JointState(name=[joint], position=[position], velocity=[0.0], effort=[effort])
+
+
+class GripperAction:
+    """Moves the fingers until they arrive or stall; a stall on an object is a success, as drivers configure it.
+
+    A new goal preempts the one that runs. Cancelling stops the fingers where they are.
+    """
+
+    def __init__(self, node: Node, simulation: Simulation, gripper: Gripper) -> None:
+        self._node, self._simulation, self._gripper = node, simulation, gripper
+        self._kind = _Single if gripper.driver.type == "gripper_command" else _Parallel
+        self._server = ActionServer(
+            node,
+            self._kind.action,
+            gripper.driver.action,
+            execute_callback=self._execute,
+            goal_callback=self._accept,
+            cancel_callback=lambda _: CancelResponse.ACCEPT,
+            callback_group=ReentrantCallbackGroup(),
+        )
+
+    def close(self) -> None:
+        """Take the server away."""
+        self._server.destroy()
+
+    def _accept(self, goal: Any) -> GoalResponse:
+        """The action has no error codes: a goal that makes no sense is rejected."""
+        position, effort = self._kind.target(goal, self._gripper.joint.name)
+        if math.isfinite(position) and math.isfinite(effort) and effort >= 0:
+            return GoalResponse.ACCEPT
+        self._node.get_logger().error(
+            f"gripper goal rejected: position {position} and effort {effort} of {self._gripper.joint.name} "
+            "must be finite, and the effort not negative"
+        )
+        return GoalResponse.REJECT
+
+    def _execute(self, handle: ServerGoalHandle) -> Any:
+        simulation, gripper = self._simulation, self._gripper
+        position, effort = self._kind.target(handle.request, gripper.joint.name)
+        with simulation.lock:
+            cell = simulation.cell
+            command = cell.gripper.move(gripper.width_from_joint(position), effort)
+            deadline = cell.time + gripper.max_width / gripper.speed.default + PATIENCE
+        polls, cancelled = 0, False
+        while not command.done and simulation.running and self._node.context.ok() and simulation.cell is cell:
+            if handle.is_cancel_requested:
+                with simulation.lock:
+                    cell.gripper.halt(cell.data)
+                cancelled = True
+                break
+            if cell.time > deadline:
+                break
+            polls += 1
+            if polls % FEEDBACK_POLLS == 0:
+                handle.publish_feedback(self._report(self._kind.action.Feedback(), command.reached, command.stalled))
+            time.sleep(POLL)
+        result = self._report(self._kind.action.Result(), command.reached, command.stalled)
+        if cancelled:
+            handle.canceled()
+        elif command.reached or command.stalled:
+            handle.succeed()
+        elif self._node.context.ok():
+            self._node.get_logger().warning("gripper goal aborted: replaced, or the fingers did not come to rest")
+            handle.abort()
+        return result
+
+    def _report(self, message: Any, reached: bool, stalled: bool) -> Any:
+        with self._simulation.lock:
+            cell = self._simulation.cell
+            width = min(max(cell.width, self._gripper.min_width), self._gripper.max_width)
+            effort = cell.gripper.effort
+        position = self._gripper.joint_from_width(width)
+        self._kind.fill(message, self._gripper.joint.name, position, float(effort))
+        message.reached_goal, message.stalled = reached, stalled
+        return message
