@@ -4,9 +4,9 @@ What happens is chosen by SEEGRASP_FAKE: "" good; "die": exits in the second att
 cancelled; "no_scene": /reset_scene fails.
 """
 
+import contextlib
 import os
 import sys
-import threading
 import time
 
 import numpy as np
@@ -137,13 +137,10 @@ def main() -> int:
     node = FakeStack()
     executor = MultiThreadedExecutor(6)
     executor.add_node(node)
-    try:
+    with contextlib.suppress(ExternalShutdownException, KeyboardInterrupt):
         executor.spin()
-    except (ExternalShutdownException, KeyboardInterrupt):
-        pass
     return 0
 
 
 if __name__ == "__main__":
-    threading.current_thread().name = "fake"
     sys.exit(main())
