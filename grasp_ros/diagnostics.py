@@ -30,11 +30,10 @@ class Report:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def worse(self, level: bytes, message: str) -> None:
-        """Raise the level; the message of the worst level wins, equals are joined."""
-        if level > self.level:
-            self.level, self.message = level, message
-        elif level == self.level != OK:
-            self.message = f"{self.message}; {message}"
+        """Raise the level and add the message; that of the worst level comes first."""
+        said = [] if self.level == OK else [self.message]
+        self.message = "; ".join([message, *said] if level > self.level else [*said, message])
+        self.level = max(self.level, level)
 
 
 class Diagnostics:
