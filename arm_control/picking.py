@@ -174,8 +174,11 @@ class PickRun:
         )
         self.attempts.append(attempt)
         self.picked += attempt.success
-        log = ctx.log.info if attempt.success else ctx.log.warning
-        log(f"attempt {attempt.index}: {attempt.stage}: {attempt.code.name} {attempt.message}".rstrip())
+        told = f"attempt {attempt.index}: {attempt.stage}: {attempt.code.name} {attempt.message}".rstrip()
+        if attempt.success:
+            ctx.log.info(told)
+        else:
+            ctx.log.warning(told)
         self.on_attempt(attempt)
 
     def _after_success(self) -> None:
