@@ -26,6 +26,8 @@ from grasp_eval.bag_writer import BagError, BagWriter
 
 CLOCK = "/clock"
 FLUSH_PERIOD_S = 5.0
+MAX_HELD = 2000
+CLOCK_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 Listener = Callable[[bytes, int], None]
 
 DEFAULT_TOPICS = (
@@ -152,7 +154,7 @@ class Recorder:
         self._clock_subscription = None
         if sim_time:
             message = message_class("rosgraph_msgs/msg/Clock")
-            self._clock_subscription = node.create_subscription(message, CLOCK, self._on_clock, 10, raw=True)
+            self._clock_subscription = node.create_subscription(message, CLOCK, self._on_clock, CLOCK_QOS, raw=True)
         self.poll()
         self._timer = node.create_timer(0.5, self.poll, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -238,9 +240,17 @@ class Recorder:
                 channel.last_kept = now
                 channel.recent.pop()
             if self._sim_time and not self._now:
-                self._held.append((channel, data))
+                self._hold(channel, data)
                 return
             self._write(channel, data)
+
+    def _hold(self, channel: _Channel, data: bytes) -> None:
+        self._held.append((channel, data))
+        if len(self._held) > MAX_HELD:
+            oldest = next((i for i, (c, _) in enumerate(self._held) if not c.latched), 0)
+            del self._held[oldest]
+            text = f"no message on {CLOCK} so far; of what came before it only the newest {MAX_HELD} are kept"
+            self.node.get_logger().warning(text, once=True)
 
     def now(self) -> int:
         """Log time of a message that arrives now (ns)."""
@@ -284,6 +294,8 @@ class Recorder:
             if self._clock_subscription is not None:
                 self.node.destroy_subscription(self._clock_subscription)
             held, self._held = self._held, []
+            if held:  # /clock never came, but there is only system time left to log by
+                self._sim_time = False
             for channel, data in held:
                 self._write(channel, data)
             if self.writer is not None:

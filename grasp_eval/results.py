@@ -12,7 +12,10 @@ from pathlib import Path
 
 from grasp_core.errors import ErrorCode
 
-STAGES = ("observe", "detect", "plan", "approach", "close", "verify", "lift", "place")
+STAGES = (
+    *("observe", "detect", "plan", "approach", "close", "verify"),
+    *("lift", "verify_lift", "place", "verify_place"),
+)
 COLUMNS = (
     *("seed", "index", "start_s", "success", "error_code", "error", "error_msg", "stage"),
     *("candidates", "candidates_tried", "duration_s", "wall_s", "score", "width_m", "x", "y", "z"),
