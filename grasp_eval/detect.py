@@ -38,6 +38,14 @@ class Input:
     camera: Camera
     T_frame_cam: NDArray[np.float64]
     note: str
+    table: table_frame.TableFrame | None  # when the region was not given: grasps beside the table are dropped
+
+    def over_table(self, grasps: Grasps) -> Grasps:
+        """Only grasps over the visible part of the table, where that was searched for."""
+        if self.table is None or len(grasps) == 0:
+            return grasps
+        T = self.table.T_table_cam @ se3.inverse(self.T_frame_cam)
+        return grasps[self.table.above(se3.transform(T, grasps.t.astype(np.float64)))]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -92,7 +100,7 @@ def _run(args: argparse.Namespace) -> int:
     region = None if args.region is None else Box(args.region[:3], args.region[3:])
     source = _from_cloud(args.cloud, args.cloud_frame, region) if args.cloud else _from_images(*images, region)
     start = time.perf_counter()
-    grasps = detector.detect(source.observation, gripper, source.region)
+    grasps = source.over_table(detector.detect(source.observation, gripper, source.region))
     elapsed = (time.perf_counter() - start) * 1e3
     _write(args, source, grasps, gripper, elapsed, detector.timings)
     print(source.note)
@@ -104,7 +112,7 @@ def _run(args: argparse.Namespace) -> int:
 
 def _from_images(rgb: Path, depth: Path, camera: Path, region: Box | None) -> Input:
     capture = cloud_io.load_capture(rgb, depth, camera)
-    T, frame = capture.T_base_cam, "base_link"
+    T, frame, table = capture.T_base_cam, "base_link", None
     note = f"frame: {frame}, camera pose from {camera}"
     if T is None or region is None:
         points = capture.camera.deproject(capture.depth)[capture.depth > 0]
@@ -112,31 +120,32 @@ def _from_images(rgb: Path, depth: Path, camera: Path, region: Box | None) -> In
         if T is None:
             T, frame = table.T_table_cam, "table"
             note = f"frame: {frame} (no camera pose in {camera}; z up from the table plane, {table.inliers} inliers)"
+        table = None if region else table
         region = region or _moved(table.region, T @ se3.inverse(table.T_table_cam))
     cloud, _ = Ingest(_around(region), frame, _VOXEL)(capture.depth, capture.color, capture.camera, T)
     observation = Observation(cloud, capture.depth, capture.color, capture.camera, T)
-    return Input(observation, region, capture.color, capture.camera, T, note)
+    return Input(observation, region, capture.color, capture.camera, T, note, table)
 
 
 def _from_cloud(path: Path, axes: str, region: Box | None) -> Input:
-    cloud = cloud_io.load_cloud(path)
+    cloud, table = cloud_io.load_cloud(path), None
     if axes == "base":
         cloud = replace(cloud, frame="base_link")
         box = region or Box(cloud.points.min(axis=0) - 0.01, cloud.points.max(axis=0) + 0.01)
         middle = (cloud.points.min(axis=0) + cloud.points.max(axis=0)) / 2.0
-        T = se3.look_at(middle + [0.0, 0.0, 1.2], middle)
+        T = se3.look_at(middle + np.array([0.0, 0.0, 1.2]), middle)
         note, view = "frame: base_link (z up, as given)", None
     else:
         table = table_frame.find(cloud.points)
         T = view = table.T_table_cam
-        box = region or table.region
-        cloud = cloud.transformed(T, "table")
         note = f"frame: table (z up from the table plane, {table.inliers} inliers)"
+        box, table = region or table.region, None if region else table
+        cloud = cloud.transformed(T, "table")
     cloud = cloud.crop(_around(box))
     camera = _fitted_camera(cloud, T)
     picture = drawing.render_cloud(cloud, camera, T)
     observation = Observation(cloud.voxel_downsample(_VOXEL), T_base_cam=view)
-    return Input(observation, box, picture, camera, T, note)
+    return Input(observation, box, picture, camera, T, note, table)
 
 
 def _fitted_camera(cloud: Cloud, T_frame_cam: NDArray[np.float64]) -> Camera:

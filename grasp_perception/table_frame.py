@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial import ConvexHull
 
 from grasp_core import se3
 from grasp_core.cell import Box
@@ -26,12 +27,21 @@ class TableFrame:
     Attributes:
         T_table_cam: (4, 4) pose of the camera in the table frame: z up from the surface, origin on it.
         region: the space above the table's visible part.
+        outline: (K, 2) counter-clockwise corners of the convex hull of the visible part, m.
         inliers: number of voting points on the plane.
     """
 
     T_table_cam: NDArray[np.float64]
     region: Box
+    outline: NDArray[np.float64]
     inliers: int
+
+    def above(self, points: NDArray[np.floating], margin: float = 0.01) -> NDArray[np.bool_]:
+        """Which points (N, 3) of the table frame are over the visible part, at least ``margin`` m inside its outline."""
+        edge = np.roll(self.outline, -1, axis=0) - self.outline
+        inwards = np.stack([-edge[:, 1], edge[:, 0]], axis=1) / np.linalg.norm(edge, axis=1, keepdims=True)
+        distance = ((np.asarray(points)[:, None, :2] - self.outline) * inwards).sum(axis=-1)
+        return (distance > margin).all(axis=1)
 
 
 def find(points: NDArray[np.float32], height: float = 0.35, reach: float = 2.0) -> TableFrame:
@@ -61,10 +71,12 @@ def find(points: NDArray[np.float32], height: float = 0.35, reach: float = 2.0) 
     x /= np.linalg.norm(x)
     R = np.stack([x, np.cross(normal, x), normal])  # rows: table axes in the camera's frame
     flat = votes[on] @ R.T
-    low, high = _largest_patch(flat[:, :2])
+    patch = _largest_patch(flat[:, :2])
+    low, high = patch.min(axis=0), patch.max(axis=0)
     origin = np.array([*(low + high) / 2.0, offset])
     half = (high - low) / 2.0
-    return TableFrame(se3.make(R, -origin), Box([*-half, 0.005], [*half, height]), int(on.sum()))
+    outline = patch[ConvexHull(patch).vertices] - origin[:2]
+    return TableFrame(se3.make(R, -origin), Box([*-half, 0.005], [*half, height]), outline, int(on.sum()))
 
 
 def _ransac(votes: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
@@ -85,13 +97,12 @@ def _ransac(votes: NDArray[np.float64], weight: NDArray[np.float64]) -> tuple[ND
     return normals[best], float(offsets[best])
 
 
-def _largest_patch(xy: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Bounds of the largest connected patch of points (N, 2), holes and narrow gaps ignored."""
+def _largest_patch(xy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The largest connected patch of points (N, 2), holes and narrow gaps ignored."""
     low = xy.min(axis=0)
     cell = ((xy - low) / _GRID).astype(int)
     grid = np.zeros(cell.max(axis=0) + 1, dtype=bool)
     grid[cell[:, 0], cell[:, 1]] = True
     label, _ = ndimage.label(ndimage.binary_dilation(grid, iterations=2))
     mine = label[cell[:, 0], cell[:, 1]]
-    patch = xy[mine == np.bincount(mine).argmax()]
-    return patch.min(axis=0), patch.max(axis=0)
+    return xy[mine == np.bincount(mine).argmax()]

@@ -1,6 +1,9 @@
 """The analytic detector: antipodal grasps on the visible surface, without any training."""
 
 import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,6 +21,7 @@ from grasp_perception.detectors.params import AnalyticParams
 _MIN_POINTS = 50
 _MAX_POINTS = 400_000
 _MARGIN = 0.25  # m around the region that still matters to the gripper
+_FIRST = 20  # candidates of a seed that pass from the coarse search to the sieve
 _STEEP = 0.26  # rad: seeds tilted more than this are also approached along their normal
 
 
@@ -33,12 +37,14 @@ class AnalyticDetector:
         """Parameters: see AnalyticParams; raises ConfigError."""
         self.params = AnalyticParams.create(**params)
         self.timings: dict[str, float] = {}
+        self._pool = ThreadPoolExecutor(
+            self.params.workers, "analytic", initializer=torch.set_num_threads, initargs=(1,)
+        )
 
     def __call__(self, observation: Observation, gripper: Gripper, region: Box | None = None) -> Grasps:
         """Same as ``detect``."""
         return self.detect(observation, gripper, region)
 
-    @torch.inference_mode()
     def detect(self, observation: Observation, gripper: Gripper, region: Box | None = None) -> Grasps:
         """Ranked grasps in the frame of the observation's cloud (z up).
 
@@ -50,6 +56,10 @@ class AnalyticDetector:
         Raises:
             InputError: no cloud to work on (EMPTY_CLOUD), or one far too large.
         """
+        with _one_thread_each(), torch.inference_mode():
+            return self._detect(observation, gripper, region)
+
+    def _detect(self, observation: Observation, gripper: Gripper, region: Box | None) -> Grasps:
         clock = _Clock()
         p = self.params
         points = _relevant(observation.cloud.points, region)
@@ -65,10 +75,8 @@ class AnalyticDetector:
         if len(seeds) == 0:
             self.timings = clock.laps
             return Grasps.empty(self.name)
-        R, t = self._search(scene, seeds, facing, gripper)
+        contacts, width, stable, score = self._evaluated(scene, seeds, facing, gripper)
         clock.lap("search")
-        found = self._evaluate(scene, R, t, gripper, clock)
-        contacts, width, stable, score = found
         keep = scoring.suppress(
             contacts.R, contacts.t, score, p.nms_translation, np.deg2rad(p.nms_rotation), p.max_grasps
         )
@@ -94,49 +102,68 @@ class AnalyticDetector:
         seeds = candidates[support.spread_seeds(candidates, p.seed_spacing, p.max_seeds)]
         return seeds, normals.estimate(points, seeds, view)[0]
 
-    def _search(
+    def _evaluated(
         self, scene: heightmap.HeightMap, seeds: NDArray[np.float32], facing: NDArray[np.float64], gripper: Gripper
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The most promising candidates of every seed: R (N, 3, 3) and t (N, 3)."""
+    ) -> tuple[antipodal.Contacts, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Contacts, opening, stability and score of the good candidates; the seeds are shared among the workers."""
         p = self.params
-        device = p.device
-        shared = torch.as_tensor(orientations.downwards(p.in_plane, p.max_tilt), dtype=torch.float32, device=device)
-        starts = torch.as_tensor(seeds, device=device)
-        found = [self._best(scene, starts, shared, gripper)]
+        shared = torch.as_tensor(orientations.downwards(p.in_plane, p.max_tilt), dtype=torch.float32, device=p.device)
+        jobs = [(shared, seeds[i :: p.workers]) for i in range(p.workers)]
         steep = facing[:, 2] < np.cos(_STEEP)
         if steep.any():
             own = orientations.along_normals(facing[steep], p.in_plane, p.max_tilt)
-            own = torch.as_tensor(own, dtype=torch.float32, device=device)
-            found.append(self._best(scene, starts[torch.as_tensor(steep, device=device)], own, gripper))
-        return torch.cat([f[0] for f in found]), torch.cat([f[1] for f in found])
+            own = torch.as_tensor(own, dtype=torch.float32, device=p.device)
+            jobs += [(own[i :: p.workers], seeds[steep][i :: p.workers]) for i in range(p.workers)]
+        jobs = [(R, torch.as_tensor(start, device=p.device)) for R, start in jobs if len(start)]
+        parts = list(self._pool.map(lambda job: self._candidates(scene, job[1], job[0], gripper), jobs))
+        contacts = antipodal.Contacts.concatenate([part[0] for part in parts])
+        return contacts, *(torch.cat([part[i] for part in parts]) for i in (1, 2, 3))
 
     def _best(
         self, scene: heightmap.HeightMap, seeds: torch.Tensor, R: torch.Tensor, gripper: Gripper
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        quality, t, middle, _ = antipodal.coarse(scene, seeds, R, gripper, self.params)
-        quality, index = quality.topk(min(self.params.per_seed, quality.shape[1]), dim=1)
-        good = torch.isfinite(quality)
-        rows = torch.arange(len(seeds), device=seeds.device)[:, None].expand_as(index)[good]
-        index = index[good]
-        chosen = R[index] if R.dim() == 3 else R[rows, index]
-        return chosen, t[rows, index] + chosen[:, :, 0] * middle[rows, index][:, None]
-
-    def _evaluate(
-        self, scene: heightmap.HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper, clock: "_Clock"
-    ) -> tuple[antipodal.Contacts, torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Contacts, opening, stability and score of the candidates that fit, hold and are free."""
         p = self.params
+        quality, t, middle, _ = antipodal.coarse(scene, seeds, R, gripper, p)
+        quality, index = quality.topk(min(_FIRST, quality.shape[1]), dim=1)
+        rows = torch.arange(len(seeds), device=seeds.device)[:, None].expand_as(index)
+        turn = (R[index] if R.dim() == 3 else R[rows, index]).flatten(0, 1)
+        tip = (t[rows, index]).flatten(0, 1) + turn[:, :, 0] * middle[rows, index].reshape(-1, 1)
+        promising = torch.nonzero(torch.isfinite(quality.reshape(-1)))[:, 0]
+        room = antipodal.sieve(scene, turn[promising], tip[promising], gripper, p)
+        promising = promising[room >= p.min_clearance - 0.003]
+        promising = promising[collision.palm_free(scene, turn[promising], tip[promising], gripper)]
+        left = torch.full_like(quality.reshape(-1), -torch.inf)
+        left[promising] = quality.reshape(-1)[promising]
+        best = left.view_as(quality).topk(min(p.per_seed, quality.shape[1]), dim=1)
+        chosen = (rows[:, :1] * quality.shape[1] + best.indices)[torch.isfinite(best.values)]
+        return turn[chosen], tip[chosen]
+
+    @torch.inference_mode()
+    def _candidates(
+        self, scene: heightmap.HeightMap, seeds: torch.Tensor, orientation: torch.Tensor, gripper: Gripper
+    ) -> tuple[antipodal.Contacts, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Of some seeds: contacts, opening, stability and score of the candidates that fit, hold and are free."""
+        p = self.params
+        R, t = self._best(scene, seeds, orientation, gripper)
         contacts = antipodal.refine(scene, R, t, gripper, p)
         contacts = contacts[(contacts.clearance >= p.min_clearance - 1e-6) & (contacts.friction > 0)]
-        clock.lap("contacts")
         width = (contacts.extent + 2 * contacts.clearance).clamp(max=gripper.max_width)
         free, unseen = collision.against_map(scene, contacts.R, contacts.t, width, gripper, p.sweep)
-        clock.lap("collision_map")
         stable = scoring.stability(scene, contacts)
         score = scoring.score(scene, contacts, unseen, stable, gripper)
         good = free & (score >= p.min_score)
-        clock.lap("score")
         return contacts[good], width[good], stable[good], score[good]
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """One thread per torch operation: they are short, and the detector's own workers use the cores better."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Clock:

@@ -16,9 +16,13 @@ from grasp_perception.detectors.params import AnalyticParams
 
 _STEP = 0.005  # m between the samples of the coarse search
 _SIDE = 16  # samples per side, the middle included: 75 mm
+_CHUNK = 64  # seeds at a time: what they need stays in the cache
+_UNIT = 0.00025  # m, height resolution of the coarse search
+_FAR = 15_000  # in _UNIT
+_GATHER = 0x0102040810204080  # moves bit 0 of each of eight bytes into the top byte, the first byte lowest
 _FINE_STEP = 0.003
 _FINE_REACH = 0.078  # m to each side
-_PAD_Y = (-1.0, -0.5, 0.0, 0.5, 1.0)  # of the half width of a finger
+_PAD_Y = (-0.9, 0.0, 0.9)  # of the half width of a finger
 _PAD_Z = (-0.001, -0.009, -0.017)  # m from the tips
 _PATCH = 0.004  # m: the pad touches what lies within this of the outermost point
 _ABOVE = 0.004  # m between the samples of the height of the object over the tips
@@ -54,15 +58,55 @@ class Contacts:
     def __getitem__(self, index: torch.Tensor) -> "Contacts":
         return Contacts(*(value[index] for value in self.__dict__.values()))
 
+    @classmethod
+    def concatenate(cls, parts: list["Contacts"]) -> "Contacts":
+        """All of them in order."""
+        return cls(*(torch.cat(values) for values in zip(*(p.__dict__.values() for p in parts), strict=True)))
+
 
 @lru_cache(maxsize=2)
 def _runs(device: str) -> torch.Tensor:
-    """For every pattern of ``_SIDE`` bits: length of the run of ones from bit 0, and of the zeros after it (2, 2^16)."""
+    """Per pattern of ``_SIDE`` bits: length of the run of ones from bit 0, and of the zeros after it, (2, 2^16)."""
     bits = (torch.arange(2**_SIDE)[:, None] >> torch.arange(_SIDE)) & 1
     run = bits.cumprod(1).sum(1)
     after = torch.arange(_SIDE) >= run[:, None]
     gap = ((bits == 0) | ~after).long().cumprod(1).sum(1) - run
-    return torch.stack([run, gap]).to(device=device, dtype=torch.int16)
+    return torch.stack([run, gap]).to(device=device, dtype=torch.int8)
+
+
+def _packed(flags: torch.Tensor) -> torch.Tensor:
+    """The last axis of bool (..., 16) as the bits of an int64 (...), the first flag lowest."""
+    words = flags.view(torch.uint8).view(torch.int64)  # eight flags per word, one per byte
+    low = ((words * _GATHER) >> 56) & 0xFF
+    return low[..., 0] | (low[..., 1] << 8)
+
+
+def _sampled(
+    scene: HeightMap, seeds: torch.Tensor, R: torch.Tensor, depths: torch.Tensor, floor: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Solid run at the middle and free run after it, (S, A, D, 2) int8 samples, on the +x and the -x side.
+
+    Cells are integers here (seed cell + offset), and heights are counted in ``_UNIT``: half the memory of floats.
+    """
+    x = torch.arange(_SIDE, device=seeds.device) * _STEP
+    sides = torch.stack([x, -x])[None, None, None, :, :, None] * R[:, :, None, None, None, :, 0]
+    offset = sides + (R[:, :, None, :, 2] * depths[:, None])[:, :, :, None, None, :]  # (1|S, A, D, 2, X, 3)
+    cells = torch.round(offset[..., :2] / scene.cell).to(torch.int32)
+    cells = cells[..., 0] * scene.ny + cells[..., 1]
+    rise = torch.round(offset[..., 2] / _UNIT).to(torch.int16)
+    tops = torch.round((scene.height - scene.support) / _UNIT).clamp(-_FAR, _FAR).to(torch.int16)
+    start = scene.index(seeds[:, :2]).to(torch.int32)
+    level = torch.round((seeds[:, 2] - scene.support) / _UNIT).clamp(-_FAR, _FAR).to(torch.int16)
+    lowest = round((floor - scene.support) / _UNIT)
+    words = []
+    for i in range(0, len(seeds), _CHUNK):
+        part = slice(i, i + _CHUNK)
+        mine = part if len(cells) > 1 else slice(None)
+        index = start[part, None, None, None, None] + cells[mine]
+        top = tops.index_select(0, index.clamp_(0, len(tops) - 1).view(-1)).view(index.shape)
+        solid = top > (level[part, None, None, None, None] + rise[mine]).clamp_(min=lowest)
+        words.append(_packed(solid))
+    return _runs(str(seeds.device))[:, torch.cat(words)].unbind(0)
 
 
 def coarse(
@@ -79,71 +123,57 @@ def coarse(
         quality (S, A), -inf where no depth is possible; fingertip position t (S, A, 3) of the best depth; and the
         sideways offset of the object's middle, and its thickness, (S, A) in m.
     """
-    device = seeds.device
     R = R if R.dim() == 4 else R[None]
-    depths = torch.tensor(p.depths, device=device, dtype=torch.float32)
-    x = torch.arange(_SIDE, device=device) * _STEP
-    closing, approach = R[..., 0], R[..., 2]
-    sides = torch.stack([x, -x])[None, None, None, :, :, None] * closing[:, :, None, None, None, :]
-    offset = sides + (approach[:, :, None] * depths[:, None])[:, :, :, None, None, :]  # (1|S, A, D, 2, X, 3)
-    cells = torch.round(offset[..., :2] / scene.cell).to(torch.int32)
-    offset_cell = cells[..., 0] * scene.ny + cells[..., 1]
-    seed_cell = scene.index(seeds[:, :2]).to(torch.int32)
+    depths = torch.tensor(p.depths, device=seeds.device, dtype=torch.float32)
     floor = scene.support + p.tip_clearance
-    index = (seed_cell[:, None, None, None, None] + offset_cell).clamp_(0, scene.height.numel() - 1)
-    top = scene.height.index_select(0, index.reshape(-1)).view(index.shape)
-    level = (seeds[:, 2, None, None, None, None] + offset[..., 2]).clamp_(min=floor)
-    weights = (2.0 ** torch.arange(_SIDE, device=device)).float()
-    word = ((top > level).float() @ weights).long()
-    run, gap = _runs(str(device))[:, word].float().unbind(0)  # (S, A, D, 2)
+    run, gap = (count.float() for count in _sampled(scene, seeds, R, depths, floor))
 
-    low = (gripper.finger.width / 2) * R[..., 2, 1].abs()
-    down = (-approach[..., 2]).clamp(min=0.2)
-    reach = (seeds[:, 2, None] - floor - low) / down  # (S, A): deepest allowed
-    depth = torch.minimum(depths, reach[..., None])
-    shallower = torch.cat([torch.zeros_like(depths[:1]), depths[:-1]])
     extent = (run.sum(-1) - 1) * _STEP
+    low = (gripper.finger.width / 2) * R[..., 2, 1].abs()[..., None]
+    low = low + R[..., 2, 0].abs()[..., None] * (extent / 2 + gripper.finger.thickness + p.min_clearance)
+    down = (-R[..., 2, 2]).clamp(min=0.2)
+    reach = (seeds[:, 2, None, None] - floor - low) / down[..., None]  # (S, A, D): deepest allowed
+    depth = torch.minimum(depths, reach)
+    shallower = torch.cat([torch.zeros_like(depths[:1]), depths[:-1]])
     needed = (gripper.finger.thickness + 2 * p.min_clearance) / _STEP - 1
     open_end = run + gap >= _SIDE
     ok = ((gap >= needed) | (open_end & (run < _SIDE - 1))).all(-1) & (run.amin(-1) > 0)
-    ok &= (extent <= gripper.max_width - 2 * p.min_clearance + _STEP) & (reach[..., None] > shallower + 0.002)
+    ok &= (extent <= gripper.max_width - 2 * p.min_clearance + _STEP) & (reach > shallower + 0.002)
     gap_m = torch.where(open_end, _SIDE, gap).amin(-1) * _STEP
     quality = (
         (depth / 0.03).clamp(max=1.0)
-        - 0.5 * (extent / gripper.max_width - 0.5).clamp(min=0.0)
+        - 1.0 * (extent / gripper.max_width)  # a local minimum over the in-plane angles is an antipodal pair
         - 0.2 * (run[..., 0] - run[..., 1]).abs() * _STEP / 0.04
         + 0.3 * (gap_m / 0.035).clamp(max=1.0)
-        - 0.3 * (extent < 0.01).float()
+        - 1.0 * (extent < 0.01).float()
         + 0.5 * down[..., None]
     )
     quality, best = torch.where(ok, quality, -torch.inf).max(-1)
     pick = best[..., None]
     depth = depth.gather(-1, pick)[..., 0]
     middle = ((run[..., 0] - run[..., 1]) * (_STEP / 2)).gather(-1, pick)[..., 0]
-    t = seeds[:, None] + approach * depth[..., None]
+    t = seeds[:, None] + R[..., 2] * depth[..., None]
     return quality, t, middle, extent.gather(-1, pick)[..., 0]
 
 
+def sieve(scene: HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper, p: AnalyticParams) -> torch.Tensor:
+    """Clearance (N,) in m of candidates R (N, 3, 3), t (N, 3) over the width of the fingers, at the tips only."""
+    half = _SIDE
+    x = torch.arange(-half, half + 1, device=t.device) * _STEP
+    y = torch.tensor(_PAD_Y, device=t.device) * gripper.finger.width / 2
+    union = _between(scene, R, t, x, y, torch.tensor(_PAD_Z[:1], device=t.device))[0].any(1)
+    return _fit(union[:, 0], half, _STEP, gripper, p)[1]
+
+
 def refine(scene: HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper, p: AnalyticParams) -> Contacts:
-    """Close look at N candidates: R (N, 3, 3), t (N, 3), the middle of the object near t along the closing direction."""
+    """Close look at N candidates R (N, 3, 3), t (N, 3); the object's middle is near t along the closing direction."""
     half = round(_FINE_REACH / _FINE_STEP)
     x = torch.arange(-half, half + 1, device=t.device) * _FINE_STEP
     y = torch.tensor(_PAD_Y, device=t.device) * gripper.finger.width / 2
     z = torch.tensor(_PAD_Z, device=t.device)
-    grid = torch.stack(torch.meshgrid(y, z, x, indexing="ij"), -1)[..., [2, 0, 1]]  # (Y, Z, X, 3) as x, y, z
-    points = (grid.reshape(-1, 3) @ R.transpose(1, 2)).add_(t[:, None])
-    cell = scene.index(points[..., :2])
-    solid = (scene.height[cell] > points[..., 2]).view(-1, *grid.shape[:3])
-
-    union = solid.flatten(1, 2).any(1)
-    right, gap_right = _run_and_gap(union[:, half:])
-    left, gap_left = _run_and_gap(union[:, : half + 1].flip(1))
-    extent = (right + left - 1).clamp(min=0) * _FINE_STEP
+    solid, cell = _between(scene, R, t, x, y, z)
+    extent, clearance, right, left = _fit(solid.flatten(1, 2).any(1), half, _FINE_STEP, gripper, p)
     middle = (right - left) * (_FINE_STEP / 2)
-    gap = torch.minimum(gap_right, gap_left) * _FINE_STEP
-    room = (gap - gripper.finger.thickness) / 2
-    clearance = torch.minimum(torch.minimum(room, (gripper.max_width - extent) / 2), torch.full_like(room, p.clearance))
-    clearance = torch.where((right > 0) & (left > 0), clearance, -1.0)
 
     k = torch.arange(-half, half + 1, device=t.device)
     inside = solid & ((k > -left[:, None]) & (k < right[:, None]))[:, None, None]
@@ -152,13 +182,40 @@ def refine(scene: HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper,
     friction = torch.minimum(sides[0][0], sides[1][0])
     coverage = torch.minimum(sides[0][1], sides[1][1])
 
-    cell = cell.view(-1, *grid.shape[:3])[:, len(_PAD_Y) // 2, 0]  # the middle line at the tips
+    cell = cell[:, len(_PAD_Y) // 2, 0].long()  # the middle line at the tips
     rows = torch.arange(len(t), device=t.device)
     beside = [(half + s * (n.long() + 2)).clamp(0, 2 * half) for s, n in ((1, right), (-1, left))]
     unseen = sum(scene.unknown[cell[rows, b]] for b in beside) / 2
-    single, segment = _dominant(scene.label[cell], inside[:, len(_PAD_Y) // 2, 0])
+    single, segment = _dominant(scene.label[cell[:, ::2]], inside[:, len(_PAD_Y) // 2, 0, ::2])
     t = t + R[:, :, 0] * middle[:, None]
     return Contacts(R, t, extent, clearance, friction, coverage, _depth(scene, R, t, gripper), unseen, single, segment)
+
+
+def _between(
+    scene: HeightMap, R: torch.Tensor, t: torch.Tensor, x: torch.Tensor, y: torch.Tensor, z: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Which samples (N, Y, Z, X) of the space between the fingers are solid, and their cells; the support is not."""
+    across = (t - torch.cat([scene.origin, t.new_zeros(1)]))[:, None, None, :, None] + (
+        R[:, None, None, :, 1] * y[:, None, None] + R[:, None, None, :, 2] * z[None, :, None]
+    )[..., None]  # (N, Y, Z, 3, 1)
+    along = R[:, None, None, :, 0, None] * x  # (N, 1, 1, 3, X)
+    ix, iy = (((across[..., i, :] + along[..., i, :]) / scene.cell).int() for i in (0, 1))
+    cell = ix.clamp_(0, scene.nx - 1).mul_(scene.ny).add_(iy.clamp_(0, scene.ny - 1))
+    top = scene.height.index_select(0, cell.view(-1)).view(cell.shape)
+    level = (across[..., 2, :] + along[..., 2, :]).clamp_(min=scene.support + 0.001)
+    return top > level, cell
+
+
+def _fit(
+    union: torch.Tensor, half: int, step: float, gripper: Gripper, p: AnalyticParams
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Thickness of the object around the middle of (N, 2 * half + 1) samples, free space beside it (m), run lengths."""
+    right, gap_right = _run_and_gap(union[:, half:])
+    left, gap_left = _run_and_gap(union[:, : half + 1].flip(1))
+    extent = (right + left - 1).clamp(min=0) * step
+    room = (torch.minimum(gap_right, gap_left) * step - gripper.finger.thickness) / 2
+    clearance = torch.minimum(room, (gripper.max_width - extent) / 2).clamp(max=p.clearance)
+    return extent, torch.where((right > 0) & (left > 0), clearance, -1.0), right, left
 
 
 def _run_and_gap(solid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

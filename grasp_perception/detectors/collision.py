@@ -37,6 +37,14 @@ def _palm_samples(gripper: Gripper) -> torch.Tensor:
     return torch.cat([front, sides, ends])
 
 
+def palm_free(scene: HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper) -> torch.Tensor:
+    """Quick check (N,) of the front of the palm at its pose."""
+    size_x, size_y, _ = gripper.palm.size
+    x, y = _steps(-size_x / 2, size_x / 2, 0.035), _steps(-size_y / 2, size_y / 2, 0.035)
+    local = torch.cartesian_prod(x, y, torch.tensor([-gripper.finger.length])).to(t.device)
+    return ~scene.solid(local @ R.transpose(1, 2) + t[:, None]).any(1)
+
+
 def against_map(
     scene: HeightMap, R: torch.Tensor, t: torch.Tensor, width: torch.Tensor, gripper: Gripper, sweep: float
 ) -> tuple[torch.Tensor, torch.Tensor]:

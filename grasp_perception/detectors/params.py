@@ -14,6 +14,7 @@ class AnalyticParams:
 
     Attributes:
         device: where torch computes.
+        workers: threads that share the seeds.
         support_height: height of the surface that the objects stand on; None estimates it from the cloud.
         floor_noise: what is lower above the support than this is taken for the support.
         tip_clearance: fingertips stay at least this far above the support.
@@ -36,6 +37,7 @@ class AnalyticParams:
     """
 
     device: str = "cpu"
+    workers: int = 2
     support_height: float | None = None
     floor_noise: float = 0.006
     tip_clearance: float = 0.004
@@ -43,12 +45,12 @@ class AnalyticParams:
     point_size: float = 0.005
     segment_step: float = 0.010
     hole: float = 0.02
-    max_seeds: int = 1000
+    max_seeds: int = 800
     seed_spacing: float = 0.01
     max_tilt: float = 60.0
     depths: tuple[float, ...] = (0.005, 0.01, 0.02, 0.03, 0.04)
     in_plane: int = 12
-    per_seed: int = 3
+    per_seed: int = 6
     min_clearance: float = 0.004
     clearance: float = 0.010
     friction: float = 0.6

@@ -16,7 +16,7 @@ _WEIGHTS = {  # exponents of a weighted product
     "single": 0.8,
     "seen": 0.5,
     "width": 0.3,
-    "size": 0.6,
+    "size": 1.0,
 }
 _GOOD_DEPTH = 0.025  # m
 _LEVER = 0.06  # m from the closing plane at which the weight of the object is held badly
@@ -37,7 +37,7 @@ def score(
     """Score in [0, 1] of N grasps: a weighted product of factors, each in (0, 1]."""
     thick = (contacts.extent / _THIN).clamp(max=1.0)
     slack = ((gripper.max_width - contacts.extent) / 0.02).clamp(0.0, 1.0)
-    large = torch.where(scene.extent[contacts.segment] > _LARGE, 0.3, 1.0)
+    large = torch.where(scene.extent[contacts.segment] > _LARGE, 0.2, 1.0)
     factors = {
         "friction": contacts.friction,
         "coverage": (contacts.coverage / 0.6).clamp(max=1.0),
