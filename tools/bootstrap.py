@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -29,6 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 # The package index has the CUDA build of torch only, with gigabytes of libraries; PyTorch's own has the CPU build.
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"
 BUILD_INPUTS = ("package.xml", "setup.py", "setup.cfg", "colcon_defaults.yaml", "resource", "interfaces")
+# By the environment's Python even where colcon is the system's: nodes get the interpreter that colcon runs on.
+COLCON = "import sys; from colcon_core.command import main; sys.exit(main())"
 WHEEL_BUILDER = "/opt/python/{tag}-{tag}"  # the prefix that the ROS wheels were built in, left in their CMake files
 
 
@@ -40,12 +43,12 @@ def say(text: str) -> None:
     print(f"[setup] {text}", flush=True)
 
 
-def digest(paths: list[Path], *more: str) -> str:
-    """Hash of files (folders: of every file below), their names, and strings."""
+def digest(root: Path, names: Iterable[str], *more: str) -> str:
+    """Hash of files below root (folders: of every file in them), their names, and strings."""
     h = hashlib.sha256("\0".join(more).encode())
-    for path in paths:
+    for path in (root / name for name in names):
         for file in sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]:
-            h.update(str(file.relative_to(ROOT)).encode() + b"\0" + file.read_bytes() + b"\0")
+            h.update(str(file.relative_to(root)).encode() + b"\0" + file.read_bytes() + b"\0")
     return h.hexdigest()
 
 
@@ -62,16 +65,14 @@ class Setup:
 
     # -- stamps
 
-    def locks(self) -> list[Path]:
-        names = ["requirements.lock"] if self.ros else ["requirements.lock", "requirements-ros.lock"]
-        return [self.root / n for n in names]
+    def locks(self) -> list[str]:
+        return ["requirements.lock"] if self.ros else ["requirements.lock", "requirements-ros.lock"]
 
     def install_key(self) -> str:
-        return digest([*self.locks(), self.root / "requirements-torch.lock"], self.kind)
+        return digest(self.root, [*self.locks(), "requirements-torch.lock"], self.kind)
 
     def build_key(self) -> str:
-        inputs = [self.root / name for name in BUILD_INPUTS]
-        return digest(inputs, self.install_key(), str(self.root), *self.compat())
+        return digest(self.root, BUILD_INPUTS, self.install_key(), str(self.root), *self.compat())
 
     def compat(self) -> list[str]:
         prefixes = os.environ.get("AMENT_PREFIX_PATH", "") if self.ros else ""
@@ -127,7 +128,7 @@ class Setup:
 
     def install(self) -> None:
         self.install_stamp.unlink(missing_ok=True)
-        total = len({name for lock in self.locks() for name in locked_names(lock)})
+        total = len({name for lock in self.locks() for name in locked_names(self.root / lock)})
         say(f"installing about {total} locked packages and torch (CPU); the first time downloads about 700 MB")
         pip = [
             str(self.python),
@@ -138,7 +139,7 @@ class Setup:
             "--disable-pip-version-check",
             "--no-input",
         ]
-        self.call([*pip, *(a for lock in self.locks() for a in ("-r", str(lock)))], "pip install", total)
+        self.call([*pip, *(a for lock in self.locks() for a in ("-r", str(self.root / lock)))], "pip install", total)
         torch = [*pip, "--no-deps", "-r", str(self.root / "requirements-torch.lock")]
         try:
             self.call(torch, "torch from the configured package index")
@@ -156,7 +157,7 @@ class Setup:
         paths = [".", "interfaces/seegrasp_msgs", *(f"interfaces/compat/{name}" for name in compat)]
         say(f"colcon build of seegrasp, seegrasp_msgs{''.join(', ' + c for c in compat)} (about a minute)")
         self.build_stamp.unlink(missing_ok=True)
-        command = [str(self.python), "-m", "colcon", "build", "--base-paths", *paths]
+        command = [str(self.python), "-c", COLCON, "build", "--base-paths", *paths]
         command += ["--event-handlers", "console_direct-", "--cmake-args", "-Wno-dev", "--no-warn-unused-cli"]
         command += [f"-DPython3_EXECUTABLE={self.python}", "-DCMAKE_BUILD_TYPE=Release"]
         self.call(command, "colcon build", env=self.build_env(), live=True)
@@ -217,9 +218,9 @@ class Progress:
     def line(self, line: str) -> None:
         if not self.total:
             return
-        if line.startswith("Collecting "):
+        if line.startswith(("Collecting ", "Processing ")):  # the second: a wheel in a folder
             self.seen += 1
-            self.show(line.split()[1].split("==")[0], self.seen % 25 == 0)
+            self.show(line.split()[1].rsplit("/", 1)[-1].split("==")[0], self.seen % 25 == 0)
         elif line.startswith("Installing collected packages"):
             self.show("unpacking", True)
 

@@ -28,7 +28,8 @@ print(json.dumps({
     "implementation": platform.python_implementation(), "machine": platform.machine(),
     "venv": all(importlib.util.find_spec(m) is not None for m in ("venv", "ensurepip")),
     "headers": os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")),
-    "rclpy": importlib.util.find_spec("rclpy") is not None}))
+    "rclpy": importlib.util.find_spec("rclpy") is not None,
+    "colcon": importlib.util.find_spec("colcon_core") is not None}))
 """
 
 
@@ -43,6 +44,7 @@ class Interpreter:
     venv: bool
     headers: bool
     rclpy: bool
+    colcon: bool
 
     @property
     def name(self) -> str:
@@ -66,6 +68,8 @@ class Interpreter:
             found.append(f"{self.executable} lacks {what}: sudo apt install {' '.join(packages)}")
         if ros and not self.rclpy:
             found.append(f"{self.executable} cannot import rclpy of ROS {ros}: sudo apt install ros-{ros}-rclpy")
+        if ros and not self.colcon:
+            found.append(f"{self.executable} has no colcon: sudo apt install python3-colcon-common-extensions")
         return found
 
 

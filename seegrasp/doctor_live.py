@@ -1,0 +1,131 @@
+"""The doctor's look at what runs: camera streams, transforms, joint states and actions of a cell."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from control_msgs.action import FollowJointTrajectory, GripperCommand, ParallelGripperCommand
+from rclpy.action import ActionClient
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from sensor_msgs.msg import CameraInfo, Image, JointState
+
+from grasp_core.arm import ArmProfile
+from grasp_core.cell import Cell, MountedCamera
+from grasp_core.errors import FrameError
+from grasp_core.gripper import Gripper
+from grasp_ros import qos
+from grasp_ros.tf_listener import TfListener
+from seegrasp.doctor import Finding, not_running, ok, problem
+
+GRIPPER_ACTIONS = {"gripper_command": GripperCommand, "parallel_gripper_command": ParallelGripperCommand}
+STREAMS = {"depth": Image, "color": Image, "depth_info": CameraInfo, "color_info": CameraInfo}
+START = "start the camera and arm drivers, or `seegrasp up sim`; ROS_DOMAIN_ID must be theirs"
+
+
+def check_running_nodes(cell_name: str, seconds: float) -> list[Finding]:
+    """Listen for `seconds` to what the cell's profile names."""
+    cell = Cell.load(cell_name)
+    context = Context()
+    context.init()
+    node = Node("seegrasp_doctor", context=context, enable_rosout=False, start_parameter_services=False)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    try:
+        look = _Look(node, cell)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            executor.spin_once(timeout_sec=0.05)
+        return look.findings(seconds)
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        context.try_shutdown()
+
+
+class _Look:
+    """Subscriptions that count, and what they mean."""
+
+    def __init__(self, node: Node, cell: Cell) -> None:
+        self.node, self.cell = node, cell
+        self.arm, self.gripper = ArmProfile.load(cell.arm), Gripper.load(cell.gripper)
+        self.counts: Counter[str] = Counter()
+        self.joints: set[str] = set()
+        self.frames: dict[str, str] = {}  # camera namespace -> frame_id of its depth images
+        for camera in cell.cameras:
+            for kind, message_type in STREAMS.items():
+                self._count(camera, kind, message_type)
+        node.create_subscription(JointState, self.arm.driver.joint_states, self._on_joints, qos.SENSOR)
+        self.tf = TfListener(node)
+        self.actions = {
+            self.arm.driver.trajectory_action: FollowJointTrajectory,
+            self.gripper.driver.action: GRIPPER_ACTIONS[self.gripper.driver.type],
+        }
+        self.clients = {name: ActionClient(node, kind, name) for name, kind in self.actions.items()}
+
+    def _count(self, camera: MountedCamera, kind: str, message_type: type) -> None:
+        topic = camera.topic(kind)
+
+        def on_message(message) -> None:
+            self.counts[topic] += 1
+            if kind == "depth":
+                self.frames[camera.namespace] = message.header.frame_id
+
+        self.node.create_subscription(message_type, topic, on_message, qos.SENSOR)
+
+    def _on_joints(self, message: JointState) -> None:
+        self.counts[self.arm.driver.joint_states] += 1
+        self.joints.update(message.name)
+
+    def findings(self, seconds: float) -> list[Finding]:
+        found = []
+        for camera in self.cell.cameras:
+            found += [self._camera(camera, seconds), self._chain(camera)]
+        return [*found, self._joint_states(seconds), *(self._action(name) for name in self.actions)]
+
+    def _camera(self, camera: MountedCamera, seconds: float) -> Finding:
+        name = f"camera {camera.namespace}"
+        rates = {kind: self.counts[camera.topic(kind)] / seconds for kind in STREAMS}
+        if not any(rates.values()):
+            if any(self.node.count_publishers(camera.topic(kind)) for kind in STREAMS):
+                return problem(
+                    name,
+                    f"{camera.topic('depth')} has a publisher, but no message came in {seconds:g} s",
+                    "look at the driver's log; with the transport check above a problem, mend that first",
+                )
+            return not_running(name, f"no publisher of {camera.topic('depth')}", START)
+        text = ", ".join(f"{kind} {rate:.1f} Hz" for kind, rate in rates.items())
+        silent = [camera.topic(kind) for kind, rate in rates.items() if not rate]
+        if silent:
+            return problem(name, f"{text}; silent: {', '.join(silent)}", "realsense-ros: align_depth.enable:=true")
+        return ok(name, text)
+
+    def _chain(self, camera: MountedCamera) -> Finding:
+        name = f"tf {camera.namespace}"
+        frame = self.frames.get(camera.namespace, camera.frame)
+        try:
+            T = self.tf.lookup(self.cell.base_frame, frame)
+        except FrameError as error:
+            if self.tf.age_s is None:
+                return not_running(name, f"nothing on /tf, so no {frame}", START)
+            return problem(name, str(error), "publish the hand-eye result: cameras of the cell profile, /tf_static")
+        x, y, z = T[:3, 3]
+        return ok(name, f"{self.cell.base_frame} -> {frame}: at ({x:.3f}, {y:.3f}, {z:.3f}) m")
+
+    def _joint_states(self, seconds: float) -> Finding:
+        topic = self.arm.driver.joint_states
+        if not self.counts[topic]:
+            return not_running("joint states", f"nothing on {topic}", START)
+        missing = [j for j in [*self.arm.joints, self.gripper.joint.name] if j not in self.joints]
+        if missing:
+            return problem(
+                "joint states", f"{topic} lacks {', '.join(missing)}", "arm and gripper profiles name the joints"
+            )
+        return ok("joint states", f"{topic} at {self.counts[topic] / seconds:.0f} Hz, all joints of arm and gripper")
+
+    def _action(self, name: str) -> Finding:
+        if self.clients[name].server_is_ready():
+            return ok("action", name)
+        return not_running("action", f"no server of {name}", START)
