@@ -12,6 +12,7 @@ from grasp_sim.cell_model import CellModel
 
 STIFFNESS = 5000.0  # N/m at one finger
 DAMPING = 80.0  # N s/m at one finger
+INTEGRAL = 6e4  # N/(m s) at one finger: full force also on what is thinner than the servo's own give
 STALL_SPEED = 0.002  # m/s of the opening
 STALL_TIME = 0.15  # s
 REACHED = 0.0015  # m of the opening
@@ -41,6 +42,7 @@ class GripperServo:
         self._gripper = gripper
         self._still_since: float | None = None
         self._ramp = gripper.max_width / 2
+        self._extra = 0.0  # N, integral action
         self.command = GripperCommand(gripper.max_width, gripper.force.default, reached=True)
         self.effort = 0.0  # N at one finger, > 0 closes
 
@@ -50,7 +52,7 @@ class GripperServo:
         limit = gripper.force.default if not force else float(np.clip(force, gripper.force.min, gripper.force.max))
         self.command.replaced = not self.command.done
         width = float(np.clip(width, gripper.min_width, gripper.max_width))
-        self.command, self._still_since = GripperCommand(width, limit), None
+        self.command, self._still_since, self._extra = GripperCommand(width, limit), None, 0.0
         return self.command
 
     def halt(self, data: mujoco.MjData) -> None:
@@ -78,8 +80,10 @@ class GripperServo:
         lead = command.force / STIFFNESS
         self._ramp = float(np.clip(self._ramp, half - lead, half + lead))
         rate = (self._ramp - before) / dt
-        force = STIFFNESS * (self._ramp - half) + DAMPING * (rate - half_speed)
-        force = float(np.clip(force, -command.force, command.force))
+        wanted = STIFFNESS * (self._ramp - half) + DAMPING * (rate - half_speed) + self._extra
+        force = float(np.clip(wanted, -command.force, command.force))
+        if force == wanted and self._ramp == command.width / 2:
+            self._extra += INTEGRAL * (self._ramp - half) * dt
         data.ctrl[self._cell.finger_motor] = force
         self.effort = -force
         self._judge(float(data.time), 2 * half, 2 * half_speed)
