@@ -11,7 +11,7 @@ from arm_control.planning import HeldObject
 from grasp_core import se3
 from grasp_core.gripper import Gripper
 
-_REACH = np.array([0.07, 0.10, 0.12])  # m from the grasp frame's origin that an object may extend along x, y, z
+_REACH = np.array([0.06, 0.08, 0.12])  # m from the grasp frame's origin that an object may extend along x, y, z
 _GAP = 0.012  # m between neighbouring points of one object
 _PADDING = 0.005  # m added on every side
 _SUPPORT_RADIUS = 0.10  # m around the grasp where the surface that the object stands on is looked for
@@ -23,7 +23,7 @@ def estimate_held(
 ) -> HeldObject:
     """A box around the object between the fingers, aligned with the grasp frame, m.
 
-    The object is what is connected in the cloud to the points between the fingers, no further than 7, 10 and 12 cm from
+    The object is what is connected in the cloud to the points between the fingers, no further than 6, 8 and 12 cm from
     the fingertips along x, y and z, and everything below it down to the surface around it (at the lowest `floor`):
     a camera above does not see the sides. Neighbours that touch the object may be taken in; too large is the safe side.
 
@@ -56,6 +56,12 @@ def minimal_held(width: float, gripper: Gripper) -> HeldObject:
     """Only what must be there: the space between the pads."""
     corners = _fingertip_corners(width, gripper)
     return HeldObject(centre=corners.mean(axis=0), size=corners.max(axis=0) - corners.min(axis=0))
+
+
+def largest_held(gripper: Gripper) -> HeldObject:
+    """The largest that `estimate_held` can tell: for when nothing is known."""
+    low, high = np.array([-_REACH[0], -_REACH[1], -gripper.finger.length]), _REACH
+    return HeldObject(centre=(low + high) / 2.0, size=high - low)
 
 
 def support_height(points: np.ndarray, centre: np.ndarray, floor: float) -> float:

@@ -161,8 +161,11 @@ class ArmNode(Node):
         self.state.grasped(ctx.held, ctx.width, ctx.points if ctx.scene is None else ctx.scene, detection.stamp)
         self._held.publish(ctx.held, self.now_ns())
         self._status.set("idle")
-        level = "info" if decisive.ok else "warning"
-        getattr(self.get_logger(), level)(f"execute_grasp: {decisive.stage}: {decisive.code.name}: {decisive.message}")
+        told = f"execute_grasp: {decisive.stage}: {decisive.code.name}: {decisive.message}"
+        if decisive.ok:
+            self.get_logger().info(told)
+        else:
+            self.get_logger().warning(told)
         return ExecuteGrasp.Result(
             error_code=int(decisive.code),
             error_msg="" if decisive.ok else decisive.message,

@@ -126,7 +126,7 @@ class PickSettings:
     clear_points: int = 20  # this many of them are noise
     held_width: float = 0.003
     release_gap: float = 0.02  # between object and tray at the release
-    carry_height: float = 0.12  # between object and rim above the tray
+    carry_height: float = 0.06  # between object and rim above the tray
     retreat: float = 0.10
     spots: int = 6  # how many drop spots to try
     recovery: float = 30.0  # how long to wait for a node that went away

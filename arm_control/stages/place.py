@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from arm_control.drop import Spot
-from arm_control.held import extent_below, minimal_held
+from arm_control.held import extent_below, largest_held
 from arm_control.moves import Target
 from arm_control.stages.context import PickContext
 from arm_control.stages.verify import require_held
@@ -19,7 +19,7 @@ _OPEN_MORE = 0.03  # m that the gripper opens beyond what it held
 
 def place(ctx: PickContext) -> str:
     """Try drop spots until one can be reached. PlanningError when none can: the object is then still held."""
-    held = ctx.held or minimal_held(ctx.outcome.width, ctx.model)
+    held = ctx.held
     below = extent_below(held)
     spots = ctx.spots.ordered()[: ctx.settings.spots]
     problems: list[str] = []
@@ -38,7 +38,7 @@ def place(ctx: PickContext) -> str:
 
 def put_back(ctx: PickContext) -> str:
     """Where placing is impossible: lower the object into the bin as far as there is a path, and let go."""
-    held = ctx.held or ctx.arm.held() or minimal_held(ctx.arm.width(), ctx.model)
+    held = ctx.arm.held() or largest_held(ctx.model)
     region = ctx.region
     x, y = (region.min[:2] + region.max[:2]) / 2
     height = float(region.min[2]) + extent_below(held) + ctx.settings.carry_height

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,7 +41,7 @@ def run_stage(stage: Stage, context: Any) -> StageResult:
     except SeegraspError as error:
         ok, code, message = False, ErrorCode(error.code), str(error)
     except Exception as error:
-        context.log.exception(f"stage {stage.name}")
+        context.log.error(f"stage {stage.name}: {traceback.format_exc()}")
         ok, code, message = False, ErrorCode.INTERNAL, f"{type(error).__name__} in stage {stage.name}: {error}"
     return StageResult(stage.name, ok, code, message, (time.monotonic() - started) * 1e3)
 
