@@ -15,6 +15,7 @@ from grasp_core.errors import InputError
 
 _MIN_VALID = 0.01
 _MAX_CELLS = 50_000_000
+_MAX_BLOCK = 0.6  # of a voxel: blocks of 2x2 pixels that are smaller are averaged first
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class IngestStats:
     pixels: int
     valid: int  # measured, and between the camera's near and far limits
     smooth: int  # of these, not at a depth edge
-    cropped: int  # of these, inside the workspace
+    cropped: int  # of these (or of the 2x2 blocks made of them), inside the workspace
     voxels: int
     points: int  # voxels with enough occupied neighbours
 
@@ -80,6 +81,9 @@ class Ingest:
         clean = np.where(valid, depth, np.float32(0.0))
         keep = valid & ~flying_pixels(clean, self.edge)
         n_smooth = int(np.count_nonzero(keep))
+        mean_depth = clean.sum(where=keep) / max(n_smooth, 1)
+        if 2.0 * mean_depth / camera.K[0, 0] < _MAX_BLOCK * self.voxel:
+            clean, keep, color, camera = binned(clean, keep, color, camera, self.edge)
         index, points = self._cropped(clean, keep, camera, T)
         rgb = None if color is None else color.reshape(-1, 3)[index]
         points, colors, voxels = self._voxelise(points, rgb)
@@ -137,6 +141,34 @@ class Ingest:
                 for dz in (-1, 0, 1):
                     total += self._labels[occupied + (dx + dy + dz)] >= 0
         return total
+
+
+def binned(
+    depth: NDArray[np.float32], keep: NDArray[np.bool_], color: NDArray[np.uint8] | None, camera: Camera, edge: float
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.uint8] | None, Camera]:
+    """Half the resolution: mean depth of the kept pixels of every 2x2 block, mean colour, and the camera for it.
+
+    A block is kept when one of its pixels is, and those that are differ by at most `edge` times their depth.
+    """
+    h, w = depth.shape[0] // 2, depth.shape[1] // 2
+    corners = [(slice(i, 2 * h, 2), slice(j, 2 * w, 2)) for i in (0, 1) for j in (0, 1)]
+    known = np.where(keep, depth, np.float32(0.0))
+    count, total, far, near = (np.zeros((h, w), np.float32) for _ in range(4))
+    near += np.inf
+    for corner in corners:
+        count += keep[corner]
+        total += known[corner]
+        np.maximum(far, known[corner], out=far)
+        np.minimum(near, known[corner], out=near, where=keep[corner])
+    mean = total / np.maximum(count, 1.0)
+    kept = (count > 0) & (far - near <= edge * mean)
+    if color is not None:
+        sums = sum(color[corner].astype(np.uint16) for corner in corners)
+        color = ((sums + 2) >> 2).astype(np.uint8)
+    K = camera.K * np.array([[0.5], [0.5], [1.0]])
+    K[:2, 2] -= 0.25
+    small = Camera(K, w, h, camera.depth_scale, camera.frame, camera.near, camera.far)
+    return mean, kept, color, small
 
 
 def flying_pixels(depth: NDArray[np.float32], edge: float) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from grasp_core import se3
 from grasp_core.camera import Camera
 from grasp_core.cell import Box
 from grasp_core.errors import InputError
-from grasp_perception.ingest import Ingest, flying_pixels
+from grasp_perception.ingest import Ingest, binned, flying_pixels
 
 CAMERA = Camera(np.array([[300.0, 0, 159.5], [0, 300.0, 119.5], [0, 0, 1]]), 320, 240, near=0.2, far=2.0)
 DOWN = se3.make(np.diag([1.0, -1.0, -1.0]), [0.5, 0.0, 0.6])  # looks down from 0.6 m
@@ -83,6 +83,29 @@ def test_slopes_stay_and_isolated_pixels_go():
     cloud, stats = ingest()(speck, None, CAMERA, DOWN)
     assert stats.points < stats.voxels
     assert cloud.points[:, 2].max() < 0.01
+
+
+def test_binning_keeps_places_and_colours_and_never_mixes_surfaces():
+    fine = Camera(np.array([[600.0, 0, 319.5], [0, 600.0, 239.5], [0, 0, 1]]), 640, 480, near=0.2, far=2.0)
+    depth = np.full((480, 640), 0.6, np.float32)
+    depth[201:281, 281:361] = 0.5
+    keep = np.ones(depth.shape, bool)
+    keep[::2, ::2] = False
+    color = np.arange(480 * 640 * 3, dtype=np.uint32).reshape(480, 640, 3).astype(np.uint8)
+    mean, kept, rgb, camera = binned(depth, keep, color, fine, 0.012)
+    assert mean.shape == kept.shape == (camera.height, camera.width) == (240, 320)
+    np.testing.assert_allclose(camera.project(fine.deproject(depth)[1, 1] + 0.0), [0.25, 0.25], atol=1e-3)
+    np.testing.assert_allclose(np.unique(mean[kept]), [0.5, 0.6], atol=1e-6)
+    assert not kept[100, 141:180].any()  # the box's edge
+    expected = color.reshape(240, 2, 320, 2, 3).astype(float).mean(axis=(1, 3))
+    np.testing.assert_allclose(rgb, expected, atol=0.51)
+    cloud, stats = ingest()(depth, color, fine, DOWN)
+    assert stats.cropped < 0.26 * stats.smooth
+    top = cloud.points[:, 2] > 0.05
+    np.testing.assert_allclose(cloud.points[top, 2], 0.1, atol=1e-5)
+    low, high = cloud.points[top].min(axis=0), cloud.points[top].max(axis=0)
+    np.testing.assert_allclose(high[:2] - low[:2], 80 / 600 * 0.5, atol=0.006)
+    np.testing.assert_allclose((high + low)[:2] / 2, [0.501, -0.001], atol=0.002)
 
 
 def test_state_does_not_leak_between_frames():
