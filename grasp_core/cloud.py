@@ -66,13 +66,16 @@ class Cloud:
         cells = np.floor((self.points - low) / np.float32(size)).astype(np.int64)
         extent = cells.max(axis=0) + 1
         keys = (cells[:, 0] * extent[1] + cells[:, 1]) * extent[2] + cells[:, 2]
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys)
         starts = np.flatnonzero(np.r_[True, np.diff(keys[order]) != 0])
-        counts = np.diff(np.r_[starts, len(keys)])[:, None]
-        points = np.add.reduceat(self.points[order].astype(np.float64), starts, axis=0) / counts
-        colors = None
-        if self.colors is not None:
-            colors = np.add.reduceat(self.colors[order].astype(np.uint32), starts, axis=0) // counts
+        counts = np.diff(np.r_[starts, len(keys)])
+
+        def sums(values: NDArray, dtype: type) -> NDArray:  # column by column: several times faster than along axis 0
+            columns = [np.add.reduceat(values[order, axis], starts, dtype=dtype) for axis in range(3)]
+            return np.stack(columns, axis=1)
+
+        points = sums(self.points, np.float64) / counts[:, None]
+        colors = None if self.colors is None else sums(self.colors, np.uint32) // counts[:, None]
         return replace(self, points=points.astype(np.float32), colors=colors)
 
     def without_outliers(self, radius: float, neighbours: int) -> "Cloud":
