@@ -87,7 +87,7 @@ class _Process:
             os.killpg(self.process.pid, number)
 
     def ask_to_end(self) -> None:
-        if self.process is not None:
+        if self.alive():  # one that ended by itself stays dead, not stopped
             self.asked_to_end = True
             self.send(signal.SIGTERM)
 
@@ -254,20 +254,25 @@ def watch(bringup: Bringup, keep_going: bool = False) -> int:
     """Run a bringup until Ctrl-C or SIGTERM (0), or until a node ends by itself (1)."""
     ended = threading.Event()
     previous = {s: signal.signal(s, lambda *_: ended.set()) for s in (signal.SIGINT, signal.SIGTERM)}
-    reported: dict[str, DeadNode] = {}
+    reported: set[str] = set()
+
+    def report() -> None:
+        for dead in bringup.dead():
+            if dead.name not in reported:
+                reported.add(dead.name)
+                print(f"seegrasp up: {dead}", file=sys.stderr, flush=True)
+
     try:
         with bringup:
             print(f"started {', '.join(bringup.names)}; logs in {bringup.log_dir}; Ctrl-C stops them", flush=True)
             while not ended.wait(0.2):
-                for dead in bringup.dead():
-                    if dead.name not in reported:
-                        reported[dead.name] = dead
-                        print(f"seegrasp up: {dead}", file=sys.stderr, flush=True)
+                report()
+                if len(reported) == len(bringup.names):
+                    break
                 if reported and not keep_going:
                     print("seegrasp up: stopping the others", file=sys.stderr, flush=True)
                     break
-                if len(reported) == len(bringup.names):
-                    break
+        report()
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
