@@ -169,8 +169,8 @@ def add_camera(spec: mujoco.MjSpec, mounted: MountedCamera, index: int) -> str:
     camera.resolution = [profile.width, profile.height]
     camera.sensor_size = [profile.width * 1e-6, profile.height * 1e-6]
     camera.focal_pixel = [profile.fx, profile.fy]
-    # offset of the principal point from the image's centre; pixel (0, 0) has its centre at (0, 0)
-    camera.principal_pixel = [profile.cx - (profile.width - 1) / 2, profile.cy - (profile.height - 1) / 2]
+    # MuJoCo wants how far the image's centre lies from the principal point; pixel (0, 0) has its centre at (0, 0).
+    camera.principal_pixel = [(profile.width - 1) / 2 - profile.cx, (profile.height - 1) / 2 - profile.cy]
     return camera.name
 
 
