@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import lz4.frame
+import zstandard
+from mcap.opcode import Opcode
 from mcap.records import Channel, Chunk, Schema
 from mcap.records import Message as McapMessage
 from mcap.stream_reader import StreamReader, breakup_chunk
 from rosbags.typesys import TypesysError, get_types_from_msg
 
+_CHUNK_HEAD = 1 + 8 + 8 + 8 + 8 + 4 + 4  # opcode, length, start, end, size, checksum, size of the compression's name
 ROS1_MAGIC = b"#ROSBAG V2.0\n"
 
 
@@ -97,7 +100,32 @@ def _salvage_mcap(result: Salvage) -> Iterator[Found]:
                 position = stream.tell()
         except Exception as error:  # decompressors and parsers each raise types of their own
             reason = str(error) or type(error).__name__
+            stream.seek(position)
+            for part in _broken_chunk(stream.read()):
+                found = _take_mcap(result, part, schemas, channels)
+                if found:
+                    yield result.count(found)
             result.damage = f"{_cut(result, position)}: {reason}"
+
+
+def _broken_chunk(tail: bytes) -> Iterator[object]:
+    """The records at the start of an incomplete chunk; `tail` begins with its opcode."""
+    if len(tail) < _CHUNK_HEAD or tail[0] != Opcode.CHUNK:
+        return
+    (name_size,) = struct.unpack_from("<I", tail, 37)
+    compression = tail[41 : 41 + name_size].decode(errors="replace")
+    payload = tail[41 + name_size + 8 :]
+    unpack = {
+        "": lambda data: data,
+        "zstd": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
+        "lz4": lambda data: lz4.frame.LZ4FrameDecompressor().decompress(data),
+    }
+    if compression not in unpack:
+        return
+    try:
+        yield from StreamReader(io.BytesIO(unpack[compression](payload)), skip_magic=True).records
+    except Exception:  # the end of what is there: the caller reports the damage
+        return
 
 
 def _take_mcap(
@@ -126,6 +154,7 @@ def _salvage_sqlite(result: Salvage) -> Iterator[Found]:
         result.damage = f"cannot be opened: {error}"
         return
     try:
+        database.execute("PRAGMA writable_schema=ON")  # or a file that is shorter than its header says is refused
         topics = {row[0]: (row[1], row[2]) for row in database.execute("SELECT id, name, type FROM topics")}
         for topic_id, stamp, data in database.execute("SELECT topic_id, timestamp, data FROM messages"):
             yield result.count(Found(*topics[topic_id], stamp, data))
@@ -177,7 +206,28 @@ def _salvage_ros1(result: Salvage) -> Iterator[Found]:
                         yield result.count(found)
                 position = stream.tell()
         except (EOFError, struct.error, KeyError, OSError, RuntimeError, ValueError) as error:
+            stream.seek(position)
+            for part, payload in _broken_ros1_chunk(stream):
+                found = _take_ros1(result, part, payload, connections)
+                if found:
+                    yield result.count(found)
             result.damage = f"{_cut(result, position)}: {error}"
+
+
+def _broken_ros1_chunk(stream: BinaryIO) -> Iterator[tuple[dict[str, bytes], bytes]]:
+    """The records at the start of an incomplete chunk that begins here."""
+    unpack = {
+        b"none": lambda data: data,
+        b"bz2": lambda data: bz2.BZ2Decompressor().decompress(data),
+        b"lz4": lambda data: lz4.frame.LZ4FrameDecompressor().decompress(data),
+    }
+    try:
+        header = _ros1_header(_exact(stream, struct.unpack("<I", _exact(stream, 4))[0]))
+        if header["op"] == b"\x05":
+            stream.read(4)
+            yield from _ros1_records(io.BytesIO(unpack[header["compression"]](stream.read())))
+    except (EOFError, struct.error, KeyError, OSError, RuntimeError, ValueError):
+        return  # the end of what is there: the caller reports the damage
 
 
 def _ros1_unpack(header: dict[str, bytes], data: bytes) -> bytes:

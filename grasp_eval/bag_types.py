@@ -120,8 +120,8 @@ class LiveConverter:
         if msgtype in self._converters:
             return self._converters[msgtype][0]
         name = self.live_name(msgtype)
-        message_class(name)
         add_live_type(self._live, name)
+        message_class(name)
         if msgtype not in self._bag.fielddefs:
             if not self._ros2:
                 raise UnknownTypeError(f"the bag has no definition of {msgtype}")
