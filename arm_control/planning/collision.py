@@ -63,6 +63,7 @@ class World:
     def __init__(self, kin: Kinematics, gripper: Gripper, robot: list[Shape], boxes: list[Shape], padding: Padding):
         self.kin, self.gripper, self.padding = kin, gripper, padding
         self.robot, self.boxes = robot, boxes
+        self.fixed = {CLOUD, *(box.link for box in boxes)}  # names of what does not move with the arm
         self.points = np.zeros((0, 3))
         self.held: HeldObject | None = None
         self.octree = None

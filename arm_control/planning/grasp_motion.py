@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from arm_control.planning import timing as tm
 from arm_control.planning.cartesian import Line, follow_line, reverse
 from arm_control.planning.checks import check_line, no_solution, pose_of
 from arm_control.planning.collision import Checker, Mode, describe
+from arm_control.planning.shapes import GRIPPER
 from arm_control.planning.start import escape, tolerance_at
 from grasp_core.errors import ErrorCode, PlanningError
 from grasp_core.gripper import Gripper
@@ -77,12 +79,9 @@ class GraspMotion:
         """The whole motion for grasp `T`; PlanningError with the code of the stage that got furthest."""
         self.width = self.width if width is None else width
         self.spent: dict[str, float] = {}
-        began = perf_counter()
-        branches = self._branches(T)
-        self.spent["ik"] = 1000 * (perf_counter() - began)
         error: PlanningError | None = None
         searches = 0
-        for branch in branches:
+        for branch in self._branches(T):
             try:
                 descent = self._descent(branch)
                 searches += 1
@@ -94,28 +93,38 @@ class GraspMotion:
                     break
                 continue
             return self._finish(branch, approach, descent, lift)
-        raise error
+        raise error if error is not None else self._blocked
 
-    def _branches(self, T: np.ndarray) -> list[Branch]:
-        """Joint solutions of the grasp and its half-turn that are free at the grasp, cheapest first."""
+    def _branches(self, T: np.ndarray) -> Iterator[Branch]:
+        """Joint solutions of the grasp and its half-turn that are free at the grasp, cheapest first.
+
+        Ends early where the hand itself is in collision, since no other joint solution changes that; `_blocked` then
+        holds the error.
+        """
+        began = perf_counter()
         both = np.stack([T, T @ HALF_TURN])
         q = self.planner.inverse.candidates(both, self.q_start)
         exists = ~np.isnan(q[..., 0])
-        q, inside = self.planner.inverse.fold(q, self.q_start)
+        q, inside = self.planner.inverse.fold(q)
         if not inside.any():
             raise no_solution(T, int(exists.sum()))
-        checker = self._linear(both, both[0])
         cost = np.where(inside, (np.abs(q - self.q_start) * self.kin.reach).sum(-1), np.inf)
-        out, touching = [], None
+        self._blocked = None
         for flat in np.argsort(cost, axis=None)[: int(inside.sum())]:
             f, k = np.unravel_index(flat, cost.shape)
-            if not checker.collides(q[f, k]):
-                out.append(Branch(q[f, k], both[f], bool(f)))
-            elif touching is None:
-                touching = checker.contacts(q[f, k])
-        if not out:
-            raise PlanningError(f"the grasp is in collision: {describe(touching)}", ErrorCode.GOAL_IN_COLLISION)
-        return out
+            checker = self._linear(both, both[0])
+            collides = checker.collides(q[f, k])
+            touching = checker.contacts(q[f, k]) if collides and self._blocked is None else []
+            self._add("ik", began)
+            if not collides:
+                yield Branch(q[f, k], both[f], bool(f))
+            elif self._blocked is None:
+                self._blocked = PlanningError(
+                    f"the grasp is in collision: {describe(touching)}", ErrorCode.GOAL_IN_COLLISION
+                )
+                if any(a in GRIPPER and b in self.world.fixed for a, b in touching):
+                    return
+            began = perf_counter()
 
     def _linear(self, poses: np.ndarray, T: np.ndarray) -> Checker:
         checker = self.world.checker(Mode.LINEAR, self.width)

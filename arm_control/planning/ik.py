@@ -169,7 +169,7 @@ class InverseKinematics:
             q[b, k] = np.nan if polished is None else polished
         return q
 
-    def fold(self, q: np.ndarray, seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def fold(self, q: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Candidates (..., dof) brought into the window around home by whole turns; (q, inside the limits?)."""
         k = self.kin
         q = k.window_lower + (q - k.window_lower) % TWO_PI
@@ -182,7 +182,7 @@ class InverseKinematics:
         q = self.candidates(T[None], seed)[0]
         q = q[~np.isnan(q[:, 0])]
         total = len(q)
-        q, inside = self.fold(q, seed)
+        q, inside = self.fold(q)
         return self.order(q[inside], seed), total
 
     def order(self, q: np.ndarray, seed: np.ndarray) -> np.ndarray:
