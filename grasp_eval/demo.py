@@ -305,7 +305,10 @@ class Demo:
             print(f"  {count} x {reason}")
         for problem in self.problems:
             print(f"problem: {problem}", file=sys.stderr)
-        print(f"report  {path}\nbag     {self.folder / 'bag'}\nlogs    {self.folder / 'logs'}", flush=True)
+        places = {"report": path, "table": self.folder / "picks.csv", "bag": self.folder / "bag"}
+        for name, place in (places | {"logs": self.folder / "logs"}).items():
+            if place.exists():
+                print(f"{name:7} {place}", flush=True)
 
 
 def _spin(executor: SingleThreadedExecutor) -> None:

@@ -21,7 +21,9 @@ from grasp_ros.conversions import camera_from_info, image_to_rgb, msg_to_grasps,
 from grasp_ros.tf_listener import TfListener
 
 LOOKING = ("", "observe", "detect")
-KEPT_FRAMES = 40
+KEPT_FRAMES = 48
+SPACING_NS = 250_000_000  # of ROS time; the camera stands still while pick_node looks
+NEAR_NS = 500_000_000
 
 
 @dataclass
@@ -34,7 +36,7 @@ class _Frame:
 class AttemptPictures:
     """Listens to a recorder's colour topic; `stage` is told by the feedback of /pick.
 
-    Only frames seen while pick_node looks are kept (at most 40), each with the camera's pose at its stamp.
+    Only frames seen while pick_node looks are kept (the newest 48, 0.25 s apart), each with the camera's pose then.
     """
 
     def __init__(self, recorder: Recorder, tf: TfListener, base_frame: str, gripper: Gripper, prefix: str) -> None:
@@ -52,10 +54,13 @@ class AttemptPictures:
     def _on_image(self, data: bytes, _: int) -> None:
         if self.stage not in LOOKING or not self._info:
             return
+        stamp = header_stamp(data)
         with self._lock:
-            if self._frames and self._frames[-1].T_base_cam is None:
-                self._locate(self._frames[-1])
-            self._frames.append(_Frame(header_stamp(data), data))
+            last = self._frames[-1] if self._frames else None
+            if last is not None and last.T_base_cam is None:
+                self._locate(last)
+            if last is None or not 0 <= stamp - last.stamp < SPACING_NS:
+                self._frames.append(_Frame(stamp, data))
 
     def _locate(self, frame: _Frame) -> None:
         camera_frame = deserialize_message(self._info, CameraInfo).header.frame_id
@@ -77,7 +82,7 @@ class AttemptPictures:
             if not placed or not attempt.grasp.grasps:
                 return ""
             frame = min(placed, key=lambda f: abs(f.stamp - observed))
-        if abs(frame.stamp - observed) > 500_000_000:
+        if abs(frame.stamp - observed) > NEAR_NS:
             return ""
         camera = camera_from_info(deserialize_message(self._info, CameraInfo), 0.05, 5.0, "color")
         return data_uri(self.draw(frame, camera, attempt))
