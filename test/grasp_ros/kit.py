@@ -37,12 +37,13 @@ def spinning(*nodes: Node, threads: int = 1) -> Iterator[None]:
     try:
         yield
     finally:
+        for node in nodes:
+            getattr(node, "close", lambda: None)()
         for executor in executors:
             executor.shutdown(timeout_sec=5.0)
         for runner in runners:
             runner.join(timeout=5.0)
         for node in nodes:
-            getattr(node, "close", lambda: None)()
             node.destroy_node()
 
 

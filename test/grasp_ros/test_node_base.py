@@ -18,18 +18,30 @@ from test.grasp_ros.kit import rclpy_with, spinning, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
-import sys
+import sys, threading
 from rclpy.node import Node
+from std_msgs.msg import String
 from grasp_ros.params import Params
 from grasp_ros.runtime import run_node
+FAIL = False
 class Little(Node):
     def __init__(self):
         super().__init__("little")
         params = Params(self)
         params.declare("rate", 5.0, "Hz", min=0.1, max=10.0)
         params.check_unknown()
+        self.out, self.closing = self.create_publisher(String, "out", 1), threading.Event()
+        self.worker = threading.Thread(target=self.work)
+        self.worker.start()
+        if FAIL:
+            self.create_timer(0.05, lambda: 1 / 0)
         print("ready", flush=True)
+    def work(self):
+        while not self.closing.is_set():
+            self.out.publish(String(data="busy"))
     def close(self):
+        self.closing.set()
+        self.worker.join()
         print("closed", flush=True)
 sys.exit(run_node(lambda: [Little(), Node("data")] , threads=2))
 """
@@ -88,8 +100,8 @@ def declare_all(params):
     params.check_unknown()
 
 
-def start(*args):
-    command = [sys.executable, "-c", SCRIPT, *args]
+def start(*args, script=SCRIPT):
+    command = [sys.executable, "-c", script, *args]
     return subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {"PYTHONPATH": f"{ROOT}:{os.environ.get('PYTHONPATH', '')}"}, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -105,6 +117,14 @@ def test_signals_end_a_node_cleanly(ros_domain, number):
     out, err = process.communicate(timeout=20)
     assert (process.returncode, out) == (0, "closed\n")
     assert "Traceback" not in err
+
+
+def test_a_callback_that_raises_ends_the_process_with_its_traceback(ros_domain):
+    process = start(script=SCRIPT.replace("FAIL = False", "FAIL = True"))
+    out, err = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "ZeroDivisionError" in err
+    assert out.endswith("closed\n")
 
 
 @pytest.mark.parametrize(
@@ -142,7 +162,7 @@ def test_diagnostics_carry_faults(ros_domain):
         with spinning(node, listener):
             status = wait_until(lambda: got)[0].status[0]
     assert (status.name, status.level, status.hardware_id) == ("little: input", ERROR, "camera")
-    assert status.message == "stale: too old: check the clock"
+    assert status.message == "stale: too old: check the clock; slow: lower the rate"
     assert {v.key: v.value for v in status.values}["rate"] == "15"
 
 
