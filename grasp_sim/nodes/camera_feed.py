@@ -76,6 +76,7 @@ class CameraFeed:
     ) -> None:
         """``cameras``: by index in the cell. ``rate`` 0: each one's own. ``lockstep``: time waits for the pictures."""
         self._log = node.get_logger()
+        self._context = node.context
         self._outputs = {
             i: _CameraOutput(node, mounted, rate or mounted.rate, noise, (seed, i)) for i, mounted in cameras.items()
         }
@@ -134,7 +135,7 @@ class CameraFeed:
                 frame = renderer.render(job.snapshot, index)
                 self._outputs[index].publish(frame.depth, frame.color, job.stamp_ns)
         except Exception as error:
-            if self._running:  # else the node is being taken down under the publishers
+            if self._context.ok() and self._running:  # else the node is being taken down under the publishers
                 self._failed = f"rendering stopped: {error}"
                 self._log.fatal(self._failed)
                 self._running = False

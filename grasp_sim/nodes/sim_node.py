@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 from geometry_msgs.msg import Vector3
+from rclpy._rclpy_pybind11 import RCLError
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.node import Node
 from seegrasp_msgs.srv import ResetScene
@@ -89,6 +90,15 @@ class SimNode(Node):
 
     def _tick(self, cell: WorkCell, stamp_ns: int, tick: int) -> None:
         """Every 10 ms of simulated time, in the simulation's thread."""
+        if not self.context.ok():
+            return
+        try:
+            self._publish(cell, stamp_ns, tick)
+        except RCLError:
+            if self.context.ok():  # else the process is ending between the two lines
+                raise
+
+    def _publish(self, cell: WorkCell, stamp_ns: int, tick: int) -> None:
         cell.refresh()
         self._robot.tick(cell, stamp_ns, tick)
         if tick % TF_TICKS == 0:
