@@ -31,6 +31,7 @@ class DropSpots:
         tray = cell.tray
         axes = [_axis(c, s) for c, s in zip(tray.center, tray.size, strict=True)]
         self.floor = cell.table.height + tray.floor_thickness
+        self.inside = tray.inside(cell.table.height, 0.0, 0.0, tray.wall_height)
         self.rim = cell.table.height + tray.wall_height
         self._xy = [(float(x), float(y)) for x in axes[0] for y in axes[1]]
         self._height = np.zeros(len(self._xy))

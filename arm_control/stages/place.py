@@ -7,30 +7,32 @@ import numpy as np
 from arm_control.drop import Spot
 from arm_control.held import extent_below, largest_held
 from arm_control.moves import Target
+from arm_control.planning import HeldObject
 from arm_control.stages.context import PickContext
 from arm_control.stages.verify import require_held
 from grasp_core import se3
+from grasp_core.cell import Box
 from grasp_core.errors import ErrorCode, PlanningError, SeegraspError
 
 _UNPLANNABLE = range(ErrorCode.UNREACHABLE, ErrorCode.CONTROLLER_ABORTED)
 _YAWS = (np.pi / 2, 0.0)  # of the closing direction about the vertical, rad
+_WALL_GAP = 0.02  # m between the object's box and the tray's walls
 _OPEN_MORE = 0.03  # m that the gripper opens beyond what it held
 
 
 def place(ctx: PickContext) -> str:
     """Try drop spots until one can be reached. PlanningError when none can: the object is then still held."""
     held = ctx.held
-    below = extent_below(held)
     spots = ctx.spots.ordered()[: ctx.settings.spots]
     problems: list[str] = []
     for spot in spots:
-        pose = _reach_above(ctx, spot, below, problems)
+        pose = _reach_above(ctx, spot, held, problems)
         if pose is not None:
             break
     else:
         raise PlanningError(f"no way to any of {len(spots)} drop spots: {problems[-1]}", ErrorCode.NO_PATH)
     require_held(ctx, "above the tray")
-    release_height = spot.base + below + ctx.settings.release_gap
+    release_height = spot.base + extent_below(held) + ctx.settings.release_gap
     note = _release(ctx, pose, min(release_height, float(pose[2, 3])))
     ctx.spots.placed(spot, float(held.size[2]))
     return f"placed at spot {spot.index}{note}"
@@ -55,11 +57,25 @@ def pointing_down(x: float, y: float, z: float, yaw: float) -> np.ndarray:
     return se3.make(se3.rpy_matrix(np.pi, 0.0, yaw), [x, y, z])
 
 
-def _reach_above(ctx: PickContext, spot: Spot, below: float, problems: list[str]) -> np.ndarray | None:
+def over_spot(tray: Box, xy: tuple[float, float], z: float, yaw: float, held: HeldObject) -> np.ndarray:
+    """Grasp frame pointing down at `z` m, as near to `xy` as the object stays `_WALL_GAP` inside of the tray, 4x4.
+
+    An object larger than the tray is centred.
+    """
+    T = pointing_down(*xy, z, yaw)
+    reach = np.abs(T[:2, :2]) @ (held.size[:2] / 2)
+    shift = T[:2, :2] @ held.centre[:2]
+    low, high = tray.min[:2] + reach + _WALL_GAP - shift, tray.max[:2] - reach - _WALL_GAP - shift
+    middle = (low + high) / 2
+    T[:2, 3] = np.clip(T[:2, 3], np.minimum(low, middle), np.maximum(high, middle))
+    return T
+
+
+def _reach_above(ctx: PickContext, spot: Spot, held: HeldObject, problems: list[str]) -> np.ndarray | None:
     """Carry the object above the spot with the first orientation that has a path; the pose, or None."""
-    z = max(spot.base, ctx.spots.rim) + below + ctx.settings.carry_height
+    z = max(spot.base, ctx.spots.rim) + extent_below(held) + ctx.settings.carry_height
     for yaw in _YAWS:
-        pose = pointing_down(*spot.xy, z, yaw)
+        pose = over_spot(ctx.spots.inside, spot.xy, z, yaw, held)
         try:
             ctx.arm.move_to(Target.at(pose), ctx.cancel)
         except PlanningError as error:

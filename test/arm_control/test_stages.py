@@ -14,7 +14,7 @@ from arm_control.memory import FailedGrasps
 from arm_control.moves import Target, around_gripper, named_pose
 from arm_control.planning import HeldObject
 from arm_control.stages.context import ArmContext, GraspSettings
-from arm_control.stages.place import pointing_down
+from arm_control.stages.place import over_spot, pointing_down
 from arm_control.stages.plan import plan
 from arm_control.stages.result import Stage, run_stage, run_stages, timings
 from grasp_core import se3
@@ -118,6 +118,29 @@ def test_pointing_down():
     T = pointing_down(0.1, 0.2, 0.3, 0.4)
     assert np.allclose(T[:3, 2], [0, 0, -1])
     assert np.allclose(T[:3, 0], [np.cos(0.4), np.sin(0.4), 0])
+
+
+@given(
+    x=st.floats(-0.03, 0.03),
+    size=st.tuples(*[st.floats(0.01, 0.16)] * 2),
+    yaw=st.sampled_from([0.0, np.pi / 2]),
+    at=st.tuples(st.floats(0.0, 0.6), st.floats(0.2, 0.8)),
+)
+def test_object_is_put_down_inside_the_tray(x, size, yaw, at):
+    spots = DropSpots(CELL)
+    held = HeldObject(np.array([x, 0.0, 0.03]), np.array([*size, 0.06]))
+    T = over_spot(spots.inside, at, 0.2, yaw, held)
+    corners = se3.transform(
+        T, np.array([[a, b, 0.0] for a in (-0.5, 0.5) for b in (-0.5, 0.5)]) * held.size + held.centre
+    )
+    assert (corners[:, :2] >= spots.inside.min[:2] + 0.0199).all()
+    assert (corners[:, :2] <= spots.inside.max[:2] - 0.0199).all()
+
+
+def test_object_larger_than_the_tray_is_centred_over_it():
+    held = HeldObject(np.zeros(3), np.array([0.5, 0.5, 0.1]))
+    T = over_spot(DropSpots(CELL).inside, (0.1, 0.4), 0.2, 0.0, held)
+    assert np.allclose(T[:2, 3], CELL.tray.center)
 
 
 # targets
