@@ -158,6 +158,32 @@ def timing_row(name: str, values: Iterable[float]) -> dict[str, object]:
     return {"stage": name, "n": n, "p50": rank(0.5), "p95": rank(0.95), "max": ordered[-1]}
 
 
+def _with_interval(share: dict[str, object]) -> str:
+    if not share["of"]:
+        return "–"
+    low, high = share["ci95"]
+    return f"{share['count']}/{share['of']} = {share['rate']:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def rounds_markdown(rounds: Iterable[Round], command: str) -> str:
+    """The table of all rounds in Markdown, with 95 % Wilson intervals of the totals."""
+    rounds = list(rounds)
+    total = totals(rounds)
+    lines = [f"`{command}`", "", "| seed | attempts | succeeded | objects | in the tray | robot time | ended |"]
+    lines.append("|---:|---:|---:|---:|---:|---:|---|")
+    for r in rounds:
+        ended = r.error or ("done" if r.finished else "unfinished")
+        counts = f"{len(r.attempts)} | {r.successes} | {len(r.objects)} | {len(r.in_tray)}"
+        lines.append(f"| {r.seed} | {counts} | {r.ros_s:.0f} s | {ended} |")
+    lines += ["", f"Attempts that succeeded: {_with_interval(total['attempts'])}"]
+    lines.append(f"Objects in the tray: {_with_interval(total['objects'])} (95 % Wilson intervals)")
+    for label, key in (("robot time", "picks_per_hour_ros"), ("wall clock", "picks_per_hour_wall")):
+        if total[key] is not None:
+            lines.append(f"Picks per hour, {label}: {total[key]:.0f}")
+    lines += [f"Failed, {count} times: {reason}" for reason, count in total["failures"].items()]
+    return "  \n".join(lines).replace("  \n|", "\n|").replace("  \n\n", "\n\n") + "\n"
+
+
 def save_error(path: Path, error: OSError) -> SaveError:
     """The error to raise when a file could not be written."""
     from grasp_eval.bag_writer import free_space

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from grasp_core.cell import Cell
-from grasp_eval import demo
+from grasp_eval import demo, demo_run
 from grasp_eval.bag_reader import BagReader
 from grasp_eval.demo_client import split_by_tray
+from grasp_eval.results import SaveError
 from seegrasp.bringup import Bringup
 from seegrasp.bringup_config import NodePlan
 
@@ -52,6 +53,7 @@ def test_two_rounds_give_report_table_and_bag(run_demo, capsys):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["totals"]["objects"]["count"] == 6
     assert summary["totals"]["attempts"]["of"] == 8
+    assert "Objects in the tray: 6/6 = 100.0% [" in (folder / "results.md").read_text()
     page = (folder / "report.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 8
     assert "&lt;nothing&gt; &amp; opened" in page
@@ -112,9 +114,9 @@ def test_a_scene_that_cannot_be_reset_is_an_error(run_demo):
 
 def test_full_disk_while_writing_the_table_is_told_and_the_run_goes_on(run_demo, monkeypatch):
     def full(path, row, columns=()):
-        raise demo.SaveError(f"{path}: No space left on device")
+        raise SaveError(f"{path}: No space left on device")
 
-    monkeypatch.setattr(demo, "append_csv", full)
+    monkeypatch.setattr(demo_run, "append_csv", full)
     code, folder = run_demo("", "--no-bag")
     assert code == 1
     summary = json.loads((folder / "summary.json").read_text())
