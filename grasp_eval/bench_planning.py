@@ -162,7 +162,9 @@ def summarise(rows: list[dict], seed: int, n: int) -> dict:
         p = np.percentile(values, [50, 95, 100]) if values else [np.nan] * 3
         return {"median": round(float(p[0]), 2), "p95": round(float(p[1]), 2), "max": round(float(p[2]), 2)}
 
-    stages = {s: spread([r[s] for r in good]) for s in ("ik", "linear", "path", "timing", "approach", "total", "total_cpu")}
+    stages = {
+        s: spread([r[s] for r in good]) for s in ("ik", "linear", "path", "timing", "approach", "total", "total_cpu")
+    }
     stages["scene"] = spread([r["scene"] for r in rows])
     stages["rejected"] = spread([r["total"] for r in rows if r["code"] != "OK"])
     outcomes: dict[str, int] = {}

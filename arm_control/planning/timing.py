@@ -82,7 +82,7 @@ def time_line(kin: Kinematics, line: Line, limits: Limits) -> Trajectory:
     q, dq, ddq = spline(x), spline(x, 1), spline(x, 2)
     qd = dq * v[:, None]
     qdd = ddq * v[:, None] ** 2 + dq * a[:, None]
-    slow = max(1.0, (np.abs(qd) / limits.velocity).max(), np.sqrt((np.abs(qdd) / limits.acceleration).max()))
+    slow = _excess(qd, qdd, limits)
     if slow > MAX_SLOWDOWN:
         name = kin.names[int(np.argmax((np.abs(qd) / limits.velocity).max(0)))]
         raise PlanningError(f"{name} is {slow:.0f} times too slow for the straight line", ErrorCode.TIMING_FAILED)
@@ -125,7 +125,9 @@ def time_curve(kin: Kinematics, curve: CubicSpline, limits: Limits) -> Trajector
     grid = np.linspace(0.0, end, int(np.clip(end / 0.03, 50, 200)) + 1)
     path = toppra.SplineInterpolator(curve.x, curve(curve.x))
     velocity = constraint.JointVelocityConstraintVarying(_velocity_limits(kin, curve, grid, limits))
-    acceleration = constraint.JointAccelerationConstraint(np.stack([-limits.acceleration, limits.acceleration], 1))
+    acceleration = constraint.JointAccelerationConstraint(
+        np.stack([-limits.acceleration, limits.acceleration], 1), constraint.DiscretizationType.Interpolation
+    )
     problem = algorithm.TOPPRA([velocity, acceleration], path, gridpoints=grid, parametrizer="ParametrizeConstAccel")
     timed = problem.compute_trajectory(0.0, 0.0)
     if timed is None:
@@ -133,7 +135,13 @@ def time_curve(kin: Kinematics, curve: CubicSpline, limits: Limits) -> Trajector
     t = np.linspace(0.0, timed.duration, max(3, int(np.ceil(timed.duration / DT)) + 1))
     q, qd, qdd = timed(t), timed(t, 1), timed(t, 2)
     qd[[0, -1]] = 0.0
-    return Trajectory(kin.names, t, q, qd, qdd)
+    slow = _excess(qd, qdd, limits)  # the limits hold at the grid points, between them they can be a little exceeded
+    return Trajectory(kin.names, t * slow, q, qd / slow, qdd / slow**2)
+
+
+def _excess(qd: np.ndarray, qdd: np.ndarray, limits: Limits) -> float:
+    """How much slower (>= 1) a trajectory has to be for the joint limits to hold at its points."""
+    return max(1.0, (np.abs(qd) / limits.velocity).max(), np.sqrt((np.abs(qdd) / limits.acceleration).max()))
 
 
 def _velocity_limits(kin: Kinematics, curve: CubicSpline, grid: np.ndarray, limits: Limits) -> Callable:
