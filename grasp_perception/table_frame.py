@@ -37,7 +37,7 @@ class TableFrame:
     inliers: int
 
     def above(self, points: NDArray[np.floating], margin: float = 0.01) -> NDArray[np.bool_]:
-        """Which points (N, 3) of the table frame are over the visible part, at least ``margin`` m inside its outline."""
+        """Which points (N, 3) of the table frame lie over the visible part, ``margin`` m inside its outline or more."""
         edge = np.roll(self.outline, -1, axis=0) - self.outline
         inwards = np.stack([-edge[:, 1], edge[:, 0]], axis=1) / np.linalg.norm(edge, axis=1, keepdims=True)
         distance = ((np.asarray(points)[:, None, :2] - self.outline) * inwards).sum(axis=-1)

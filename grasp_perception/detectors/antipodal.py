@@ -20,9 +20,9 @@ _CHUNK = 64  # seeds at a time: what they need stays in the cache
 _UNIT = 0.00025  # m, height resolution of the coarse search
 _FAR = 15_000  # in _UNIT
 _GATHER = 0x0102040810204080  # moves bit 0 of each of eight bytes into the top byte, the first byte lowest
-_FINE_STEP = 0.003
-_FINE_REACH = 0.078  # m to each side
-_PAD_Y = (-0.9, 0.0, 0.9)  # of the half width of a finger
+_FINE_STEP = 0.0025
+_FINE_REACH = 0.075  # m to each side
+_PAD_Y = (-0.9, -0.45, 0.0, 0.45, 0.9)  # of the half width of a finger
 _PAD_Z = (-0.001, -0.009, -0.017)  # m from the tips
 _PATCH = 0.004  # m: the pad touches what lies within this of the outermost point
 _ABOVE = 0.004  # m between the samples of the height of the object over the tips
@@ -160,7 +160,7 @@ def sieve(scene: HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper, 
     """Clearance (N,) in m of candidates R (N, 3, 3), t (N, 3) over the width of the fingers, at the tips only."""
     half = _SIDE
     x = torch.arange(-half, half + 1, device=t.device) * _STEP
-    y = torch.tensor(_PAD_Y, device=t.device) * gripper.finger.width / 2
+    y = torch.tensor(_PAD_Y[::2], device=t.device) * gripper.finger.width / 2
     union = _between(scene, R, t, x, y, torch.tensor(_PAD_Z[:1], device=t.device))[0].any(1)
     return _fit(union[:, 0], half, _STEP, gripper, p)[1]
 

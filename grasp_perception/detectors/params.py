@@ -41,7 +41,7 @@ class AnalyticParams:
     support_height: float | None = None
     floor_noise: float = 0.006
     tip_clearance: float = 0.004
-    cell: float = 0.003
+    cell: float = 0.0025
     point_size: float = 0.005
     segment_step: float = 0.010
     hole: float = 0.02

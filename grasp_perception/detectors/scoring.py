@@ -7,11 +7,11 @@ from grasp_perception.detectors.antipodal import Contacts
 from grasp_perception.detectors.heightmap import HeightMap
 
 _WEIGHTS = {  # exponents of a weighted product
-    "friction": 0.5,
+    "friction": 0.8,
     "coverage": 0.3,
     "depth": 0.6,
     "clearance": 0.3,
-    "stability": 0.6,
+    "stability": 0.8,
     "upright": 0.4,
     "single": 0.8,
     "seen": 0.5,
@@ -31,14 +31,13 @@ def stability(scene: HeightMap, contacts: Contacts) -> torch.Tensor:
     return torch.where(contacts.segment > 0, (1.0 - across / _LEVER).clamp(0.0, 1.0), 0.0)
 
 
-def score(
+def factors(
     scene: HeightMap, contacts: Contacts, unseen_tips: torch.Tensor, stable: torch.Tensor, gripper: Gripper
-) -> torch.Tensor:
-    """Score in [0, 1] of N grasps: a weighted product of factors, each in (0, 1]."""
+) -> dict[str, torch.Tensor]:
+    """What speaks for N grasps, each (N,) in [0, 1]."""
     thick = (contacts.extent / _THIN).clamp(max=1.0)
     slack = ((gripper.max_width - contacts.extent) / 0.02).clamp(0.0, 1.0)
-    large = torch.where(scene.extent[contacts.segment] > _LARGE, 0.2, 1.0)
-    factors = {
+    return {
         "friction": contacts.friction,
         "coverage": (contacts.coverage / 0.6).clamp(max=1.0),
         "depth": (contacts.depth / _GOOD_DEPTH).clamp(max=1.0),
@@ -48,9 +47,16 @@ def score(
         "single": contacts.single,
         "seen": 1.0 - 0.4 * contacts.unseen - 0.6 * unseen_tips,
         "width": thick * slack,
-        "size": large,
+        "size": torch.where(scene.extent[contacts.segment] > _LARGE, 0.2, 1.0),
     }
-    log = sum(weight * factors[name].clamp(min=0.02).log() for name, weight in _WEIGHTS.items())
+
+
+def score(
+    scene: HeightMap, contacts: Contacts, unseen_tips: torch.Tensor, stable: torch.Tensor, gripper: Gripper
+) -> torch.Tensor:
+    """Score in [0, 1] of N grasps: the weighted product of the factors."""
+    parts = factors(scene, contacts, unseen_tips, stable, gripper)
+    log = sum(weight * parts[name].clamp(min=0.02).log() for name, weight in _WEIGHTS.items())
     return log.exp().clamp(0.0, 1.0)
 
 
