@@ -13,10 +13,12 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
 from arm_control.cancel import CancelToken, wait_future, wait_until
+from arm_control.drivers.patience import FROZEN, Patience
 from grasp_core.errors import ErrorCode, ExecutionError
 
 _SERVER_CHECK = 0.25  # s between looks whether the server is still there
 _SERVER_LOST = 1.0  # s without a server until it counts as lost
+_LOOK = 0.5  # s between looks at the clock
 _PROBE = 3.0  # s between questions whether the server still knows the goal (a restarted one does not)
 
 
@@ -48,6 +50,7 @@ class ActionCaller:
         self.server_timeout = server_timeout
         self.accept_timeout = accept_timeout
         self.stop_timeout = stop_timeout
+        self.clock = node.get_clock()
         self.client = ActionClient(node, action_type, name, callback_group=callback_group)
 
     def available(self) -> bool:
@@ -79,9 +82,9 @@ class Call:
     def wait(self, timeout: float, cancel: CancelToken, check: Callable[[], None] | None = None) -> tuple[int, Any]:
         """Block until the goal has ended; its `GoalStatus` and result.
 
-        `timeout` s (steady) counts from here. Raises the caller's codes for a rejection, a lost server and a timeout,
-        `Cancelled` on cancellation, and whatever `check` (run every 50 ms) raises. Before it raises, the goal has been
-        cancelled and, if the server still answers, has ended.
+        `timeout` s counts from here in ROS time, see `Patience`. Raises the caller's codes for a rejection, a lost
+        server and a timeout, `Cancelled` on cancellation, and whatever `check` (run every 50 ms) raises. Before it
+        raises, the goal has been cancelled and, if the server still answers, has ended.
         """
         try:
             return self._wait(timeout, cancel, check)
@@ -106,7 +109,7 @@ class Call:
 
     def _wait(self, timeout: float, cancel: CancelToken, check: Callable[[], None] | None) -> tuple[int, Any]:
         codes, name = self._caller.codes, self._caller.name
-        deadline = time.monotonic() + timeout
+        patience = Patience(timeout, lambda: self._caller.clock.now().nanoseconds)
         if not wait_future(self._accepting, self._caller.accept_timeout, cancel, check):
             raise ExecutionError(
                 f"{name} did not answer the goal within {self._caller.accept_timeout} s", codes.unavailable
@@ -121,10 +124,15 @@ class Call:
                 check()
 
         while self._ended() is None:
-            left = deadline - time.monotonic()
+            left = patience.left()
             if left <= 0.0:
                 raise ExecutionError(f"{name} did not finish within {timeout:.1f} s", codes.timeout)
-            wait_future(self._results[-1], min(left, _PROBE), cancel, watch)
+            if patience.frozen():
+                raise ExecutionError(
+                    f"{name}: ROS time has stood still for {FROZEN:.0f} s: is the publisher of /clock alive?",
+                    codes.unavailable,
+                )
+            wait_future(self._results[-1], min(left, _LOOK), cancel, watch)
             self._probe()
         response = self._ended().result()
         if response.status == GoalStatus.STATUS_UNKNOWN:

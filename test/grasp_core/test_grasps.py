@@ -97,10 +97,13 @@ def test_serialising_round_trip(original):
 
 def test_slicing_concatenating_and_sorting():
     part = Grasps.create(np.tile(np.eye(3), (4, 1, 1)), np.zeros((4, 3)), np.full(4, 0.05), score=np.arange(4) / 4)
-    assert len(part[1]) == 1 and len(part[part.score > 0.3]) == 2 and len(part[:3]) == 3
+    assert len(part[1]) == 1
+    assert len(part[part.score > 0.3]) == 2
+    assert len(part[:3]) == 3
     both = Grasps.concatenate([part, part.sorted()])
     assert both.score.tolist() == [0, 0.25, 0.5, 0.75, 0.75, 0.5, 0.25, 0]
-    assert len(Grasps.empty()) == 0 and len(Grasps.concatenate([])) == 0
+    assert len(Grasps.empty()) == 0
+    assert len(Grasps.concatenate([])) == 0
     assert len(Grasps.from_dict(Grasps.empty("x").to_dict())) == 0
 
 

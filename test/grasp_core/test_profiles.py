@@ -47,7 +47,8 @@ def test_wrong_gripper_is_refused_by_file_and_key(tmp_path, edit, expected):
     path = changed(tmp_path, "grippers", "robotiq_2f85", edit)
     with pytest.raises(ConfigError) as error:
         Gripper.load(path)
-    assert path in str(error.value) and expected in str(error.value)
+    assert path in str(error.value)
+    assert expected in str(error.value)
 
 
 def test_arm_pose_of_wrong_length_and_missing_urdf(tmp_path):
@@ -79,7 +80,8 @@ def test_gripper_joint_map_and_boxes():
             gripper.joint_from_width(bad)
     centres, sizes = gripper.boxes(0.05)
     inner = centres[1, 0] - sizes[1, 0] / 2
-    assert np.isclose(inner, 0.025) and np.isclose(centres[0, 0], -centres[1, 0])
+    assert np.isclose(inner, 0.025)
+    assert np.isclose(centres[0, 0], -centres[1, 0])
     assert np.isclose(centres[1, 2] + sizes[1, 2] / 2, 0.0)  # the fingers end at the origin's plane
     assert gripper.boxes(np.full((4, 2), 0.03))[0].shape == (4, 2, 3, 3)
 
@@ -87,7 +89,8 @@ def test_gripper_joint_map_and_boxes():
 def test_cell_geometry_is_consistent():
     cell = Cell.load("bin_picking")
     region, workspace = cell.pick_region(), cell.workspace_box()
-    assert workspace.contains(region.min) and workspace.contains(region.max)
+    assert workspace.contains(region.min)
+    assert workspace.contains(region.max)
     for obstacle in cell.obstacle_boxes():
         solid = Box(obstacle.centre - obstacle.size / 2, obstacle.centre + obstacle.size / 2)
         assert not np.all((solid.min < region.max) & (solid.max > region.min)), obstacle.name

@@ -19,7 +19,8 @@ def test_composition_and_inverse_act_on_points_as_defined(T_a_b, T_b_c, seed):
 @given(rotations)
 def test_quaternion_round_trip(R):
     quaternion = se3.quat_from_matrix(R)
-    assert quaternion[3] >= 0 and abs(np.linalg.norm(quaternion) - 1) < 1e-12
+    assert quaternion[3] >= 0
+    assert abs(np.linalg.norm(quaternion) - 1) < 1e-12
     np.testing.assert_allclose(se3.matrix_from_quat(quaternion), R, atol=1e-12)
 
 

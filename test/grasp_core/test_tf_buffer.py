@@ -72,4 +72,5 @@ def test_a_frame_that_changes_its_parent_starts_anew():
     tf.set("a", "b", np.eye(4), 0)
     tf.set("c", "b", se3.make(np.eye(3), [1, 0, 0]), 5)
     assert tf.lookup("c", "b")[0, 3] == 1
-    assert tf.newest("b") == 5 and tf.newest("nothing") is None
+    assert tf.newest("b") == 5
+    assert tf.newest("nothing") is None
