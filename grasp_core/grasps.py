@@ -45,7 +45,7 @@ class Grasps:
             dtype = np.int32 if name == "track_id" else np.float32
             object.__setattr__(self, name, np.ascontiguousarray(getattr(self, name), dtype=dtype))
         n = len(self.t)
-        shapes = {"R": (n, 3, 3), "t": (n, 3)} | {name: (n,) for name in _PER_GRASP[2:]}
+        shapes = {"R": (n, 3, 3), "t": (n, 3)} | dict.fromkeys(_PER_GRASP[2:], (n,))
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise InputError(f"grasps: {name} has shape {getattr(self, name).shape}, expected {shape}")

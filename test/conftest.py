@@ -2,23 +2,22 @@
 
 import itertools
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-# Domain ids 1..101 keep Fast DDS's ports below the ephemeral range of Linux (REP-2003's neighbourhood, DDSI-RTPS 9.6.1).
+# Ids 1..101 keep Fast DDS's ports below Linux's ephemeral range (DDSI-RTPS 9.6.1).
 _domains = itertools.count(20 + os.getpid() % 70)
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture
-def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
     """A ROS_DOMAIN_ID of this test's own, so that nodes of other tests and other robots stay out."""
     domain = next(_domains) % 101 + 1
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    yield domain
+    return domain
 
 
 @pytest.fixture
