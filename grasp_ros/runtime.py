@@ -131,4 +131,6 @@ class _Spinner:
         self._stopping = True
         self._wake.trigger()
         self._thread.join(timeout=_JOIN_S)
+        # shutdown() destroys what running callbacks need before it waits for them, so wait first.
+        self._executor._work_tracker.wait(_JOIN_S)
         self._executor.shutdown(timeout_sec=_JOIN_S)

@@ -156,9 +156,9 @@ class Pipeline:
         timings |= {f"detect/{k}": float(v) for k, v in getattr(self.detector, "timings", {}).items()}
         return Detection(chosen, self._base, observation.stamp, timings)
 
-    def close(self) -> None:
-        """End the worker."""
-        self._worker.close()
+    def close(self, timeout_s: float) -> bool:
+        """End the worker; False when the detector does not return in time."""
+        return self._worker.close(timeout_s)
 
     def _observe(self, msg: PointCloud2) -> Observation:
         cloud = msg_to_cloud(msg, "cloud")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -36,6 +37,7 @@ from grasp_ros.tf_listener import TfListener
 
 _THREADS = 4  # one goal, one that is told BUSY, cancel and services
 _SILENT_S = 2.0
+_CLOSE_S = 4.0
 _S = 1_000_000_000
 
 
@@ -69,6 +71,7 @@ class DetectorNode(LifecycleNode):
         self._last: dict[str, float | int] = {}
         self._closing = threading.Event()
         self._loop: threading.Thread | None = None
+        self.hangs = False
 
         self._grasps = self.create_publisher(GraspArray, "~/grasps", qos.RELIABLE)
         self._markers = self.create_publisher(MarkerArray, "~/grasp_markers", qos.RELIABLE)
@@ -155,7 +158,7 @@ class DetectorNode(LifecycleNode):
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Drop the detector."""
         if self._pipeline is not None:
-            self._pipeline.close()
+            self._pipeline.close(timeout_s=0.0)
             self._pipeline = None
         return TransitionCallbackReturn.SUCCESS
 
@@ -165,11 +168,13 @@ class DetectorNode(LifecycleNode):
         return self.on_cleanup(state)
 
     def close(self) -> None:
-        """End the threads."""
+        """End the threads; sets `hangs` when the detector does not return."""
         self._closing.set()
         self._active.clear()
+        if self._loop is not None:
+            self._loop.join(timeout=_CLOSE_S)
         if self._pipeline is not None:
-            self._pipeline.close()
+            self.hangs = not self._pipeline.close(_CLOSE_S)
 
     # Receiving.
 
@@ -309,14 +314,20 @@ class DetectorNode(LifecycleNode):
         return report
 
 
-def _nodes() -> list[Node]:
-    node = DetectorNode()
-    return [node, node.data_node]
-
-
 def main() -> None:
     """Run detector_node until a signal ends it."""
-    sys.exit(run_node(_nodes, threads=_THREADS))
+    nodes: list[Node] = []
+
+    def make() -> list[Node]:
+        node = DetectorNode()
+        nodes[:] = [node, node.data_node]
+        return nodes
+
+    code = run_node(make, threads=_THREADS)
+    if nodes and nodes[0].hangs:
+        print("detector_node: the detector did not return, leaving without it", file=sys.stderr, flush=True)
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -49,7 +49,8 @@ class Worker:
     def __init__(self, name: str) -> None:
         """Start the thread."""
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
 
     def submit(self, work: Callable[[], Any]) -> Job:
         """Queue `work`."""
@@ -57,9 +58,14 @@ class Worker:
         self._jobs.put(job)
         return job
 
-    def close(self) -> None:
-        """End after the jobs that are queued."""
+    def close(self, timeout_s: float) -> bool:
+        """End after the jobs that are queued; False when that takes longer than the timeout.
+
+        A thread that is still inside a C++ library when the interpreter ends aborts the process: leave by `os._exit`.
+        """
         self._jobs.put(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:

@@ -1,8 +1,12 @@
 """detector_node over DDS: goals, continuous detection, lifecycle, and every way in which it can go wrong."""
 
+import os
+import subprocess
+import sys
 import time
 from array import array
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -328,3 +332,28 @@ def test_lifecycle(start):
 def test_bad_parameters(ros_domain, override, words):
     with rclpy_with(["-p", PLUGIN, "-p", override]), pytest.raises(ConfigError, match=words):
         DetectorNode()
+
+
+@pytest.mark.parametrize("seconds", [0.5, 60.0], ids=["busy", "hung"])
+def test_a_signal_ends_the_process_in_the_middle_of_a_detection(ros_domain, seconds):
+    root = Path(__file__).resolve().parents[2]
+    arguments = ["-p", PLUGIN, "-p", f"detector_params.seconds:={seconds}", "-p", "detect_timeout:=100.0"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "grasp_perception.nodes.detector_node", "--ros-args", *arguments],
+        cwd=root, stderr=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": f"{root}:{os.environ.get('PYTHONPATH', '')}"},
+    )  # fmt: skip
+    with rclpy_with():
+        rig = Rig()
+        with spinning(rig):
+            assert rig.client.wait_for_server(timeout_sec=30.0)
+            wait_until(rig.cloud_publisher.get_subscription_count)
+            rig.send_tf()
+            rig.send()
+            rig.goal()
+            wait_until(lambda: "detect" in rig.stages)
+            process.terminate()
+            _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in err
+    assert "terminate called" not in err
