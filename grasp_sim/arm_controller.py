@@ -157,7 +157,7 @@ class JointServo:
         self._wish[cell.arm_dof] = want.qdd + w * w * error + 2 * w * rate + self._integral
         mujoco.mj_mulM(cell.model, data, self._product, self._wish)
         torque = self._product[cell.arm_dof] + data.qfrc_bias[cell.arm_dof]
-        limited = np.clip(torque, -cell.arm_torque, cell.arm_torque)
+        limited = np.minimum(np.maximum(torque, -cell.arm_torque), cell.arm_torque)
         free = torque == limited  # a saturated joint must not wind up
         self._integral[free] += INTEGRAL_RATE * w * w * error[free] * cell.model.opt.timestep
         data.ctrl[cell.arm_motor] = limited

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import mujoco
-import numpy as np
 
 from grasp_core.gripper import Gripper
 from grasp_sim.cell_model import CellModel
@@ -34,6 +33,10 @@ class GripperCommand:
         return self.reached or self.stalled or self.replaced
 
 
+def _clip(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
 class GripperServo:
     """Drives both fingers along a ramp; the ramp waits where the force limit is reached, so the grip stays on."""
 
@@ -49,9 +52,9 @@ class GripperServo:
     def move(self, width: float, force: float | None = None) -> GripperCommand:
         """Go to an opening in m with at most ``force`` N (None or 0: the gripper's default; clipped to its range)."""
         gripper = self._gripper
-        limit = gripper.force.default if not force else float(np.clip(force, gripper.force.min, gripper.force.max))
+        limit = gripper.force.default if not force else _clip(force, gripper.force.min, gripper.force.max)
         self.command.replaced = not self.command.done
-        width = float(np.clip(width, gripper.min_width, gripper.max_width))
+        width = _clip(width, gripper.min_width, gripper.max_width)
         self.command, self._still_since, self._extra = GripperCommand(width, limit), None, 0.0
         return self.command
 
@@ -64,11 +67,13 @@ class GripperServo:
 
     def width(self, data: mujoco.MjData) -> float:
         """Opening between the pads, m."""
-        return float(data.qpos[self._cell.finger_qpos].sum())
+        left, right = self._cell.finger_qpos
+        return float(data.qpos[left] + data.qpos[right])
 
     def speed(self, data: mujoco.MjData) -> float:
         """Speed of the opening, m/s."""
-        return float(data.qvel[self._cell.finger_dof].sum())
+        left, right = self._cell.finger_dof
+        return float(data.qvel[left] + data.qvel[right])
 
     def update(self, data: mujoco.MjData) -> None:
         """Write the finger forces for this step."""
@@ -76,12 +81,12 @@ class GripperServo:
         half, half_speed = self.width(data) / 2, self.speed(data) / 2
         before = self._ramp
         step = self._gripper.speed.default / 2 * dt
-        self._ramp += float(np.clip(command.width / 2 - self._ramp, -step, step))
+        self._ramp += _clip(command.width / 2 - self._ramp, -step, step)
         lead = command.force / STIFFNESS
-        self._ramp = float(np.clip(self._ramp, half - lead, half + lead))
+        self._ramp = _clip(self._ramp, half - lead, half + lead)
         rate = (self._ramp - before) / dt
         wanted = STIFFNESS * (self._ramp - half) + DAMPING * (rate - half_speed) + self._extra
-        force = float(np.clip(wanted, -command.force, command.force))
+        force = _clip(wanted, -command.force, command.force)
         if force == wanted and self._ramp == command.width / 2:
             self._extra += INTEGRAL * (self._ramp - half) * dt
         data.ctrl[self._cell.finger_motor] = force

@@ -13,6 +13,8 @@ from grasp_core.errors import ConfigError
 from grasp_sim.cell_model import CellModel
 from grasp_sim.work_cell import Snapshot
 
+MAX_GEOMS = 4000
+
 
 @dataclass(frozen=True)
 class Frame:
@@ -26,30 +28,38 @@ class Frame:
 class CellRenderer:
     """Renders the cameras of one cell model. It belongs to the thread that made it; close it in that thread.
 
-    Depth is exact (no noise) and aligned to colour: both come from the same camera. Beyond the far plane it is 0.
+    Depth and colour come out of one pass, so they are aligned; depth is exact (no noise), 0 where nothing is.
     """
 
     def __init__(self, cell: CellModel) -> None:
         """ConfigError when no OpenGL context can be made."""
         os.environ.setdefault("MUJOCO_GL", "egl")
-        self._model = cell.model
-        self._data = mujoco.MjData(cell.model)
-        self._cameras = cell.cameras
-        self._renderers: dict[tuple[int, int], mujoco.Renderer] = {}
+        model = self._model = cell.model
+        self._data = mujoco.MjData(model)
+        self._cameras = [model.camera(name).id for name in cell.cameras]
+        try:
+            self._gl = mujoco.GLContext(64, 64)  # pictures are drawn into the context's off-screen buffer
+            self._gl.make_current()
+            self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_150.value)
+        except Exception as error:
+            raise ConfigError(
+                f"no OpenGL context for rendering (MUJOCO_GL={os.environ['MUJOCO_GL']}): {error}; "
+                "install it (apt install libegl1 libgl1-mesa-dri) and set MUJOCO_GL=egl"
+            ) from error
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
+        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        self._scene = mujoco.MjvScene(model, maxgeom=MAX_GEOMS)
+        self._option = mujoco.MjvOption()
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            self._scene.flags[flag] = 0
 
     def render(self, snapshot: Snapshot, camera: int) -> Frame:
         """Depth and colour of camera number ``camera`` of the cell."""
-        self._pose(snapshot)
-        name = self._cameras[camera]
-        width, height = (int(v) for v in self._model.cam_resolution[self._model.camera(name).id])
-        renderer = self._renderer(width, height)
-        renderer.update_scene(self._data, name)
-        color = renderer.render()
-        renderer.enable_depth_rendering()
-        depth = renderer.render()
-        renderer.disable_depth_rendering()
-        far = self._model.vis.map.zfar * self._model.stat.extent
-        return Frame(snapshot.time, np.where(depth < 0.999 * far, depth, np.float32(0.0)), color)
+        view = mujoco.MjvCamera()
+        view.type, view.fixedcamid = mujoco.mjtCamera.mjCAMERA_FIXED, self._cameras[camera]
+        width, height = (int(v) for v in self._model.cam_resolution[view.fixedcamid])
+        color, depth = self._draw(snapshot, view, width, height)
+        return Frame(snapshot.time, depth, color)
 
     def picture(
         self,
@@ -60,20 +70,17 @@ class CellRenderer:
         elevation: float = -25.0,
         size: tuple[int, int] = (1280, 960),
     ) -> np.ndarray:
-        """A view from outside, (H, W, 3) uint8; angles in degrees, size as (width, height)."""
-        self._pose(snapshot)
-        camera = mujoco.MjvCamera()
-        camera.lookat, camera.distance = look_at, distance
-        camera.azimuth, camera.elevation = azimuth, elevation
-        renderer = self._renderer(*size)
-        renderer.update_scene(self._data, camera)
-        return renderer.render()
+        """A view from outside, (H, W, 3) uint8; angles in degrees, size as (width, height) of at most 1280 x 960."""
+        view = mujoco.MjvCamera()
+        view.lookat, view.distance = look_at, distance
+        view.azimuth, view.elevation = azimuth, elevation
+        return self._draw(snapshot, view, *size)[0]
 
     def close(self) -> None:
-        """Free the OpenGL contexts."""
-        for renderer in self._renderers.values():
-            renderer.close()
-        self._renderers.clear()
+        """Free the OpenGL context."""
+        self._gl.make_current()
+        self._context.free()
+        self._gl.free()
 
     def __enter__(self) -> CellRenderer:
         return self
@@ -81,22 +88,33 @@ class CellRenderer:
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _pose(self, snapshot: Snapshot) -> None:
-        self._data.qpos[:] = snapshot.qpos
-        mujoco.mj_kinematics(self._model, self._data)
-        mujoco.mj_comPos(self._model, self._data)
-        mujoco.mj_camlight(self._model, self._data)
+    def _draw(
+        self, snapshot: Snapshot, view: mujoco.MjvCamera, width: int, height: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Colour (H, W, 3) uint8 and depth (H, W) float32 m."""
+        model, data = self._model, self._data
+        data.qpos[:] = snapshot.qpos
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_comPos(model, data)
+        mujoco.mj_camlight(model, data)
+        self._gl.make_current()
+        everything = mujoco.mjtCatBit.mjCAT_ALL.value
+        mujoco.mjv_updateScene(model, data, self._option, None, view, everything, self._scene)
+        area = mujoco.MjrRect(0, 0, width, height)
+        mujoco.mjr_render(area, self._scene, self._context)
+        color = np.empty((height, width, 3), np.uint8)
+        z = np.empty((height, width), np.float32)
+        mujoco.mjr_readPixels(color, z, area, self._context)
+        # OpenGL's rows go up.
+        return np.ascontiguousarray(color[::-1]), self._metres(z[::-1])
 
-    def _renderer(self, width: int, height: int) -> mujoco.Renderer:
-        if (width, height) not in self._renderers:
-            try:
-                renderer = mujoco.Renderer(self._model, height, width)
-            except Exception as error:
-                raise ConfigError(
-                    f"no OpenGL context for rendering (MUJOCO_GL={os.environ['MUJOCO_GL']}): {error}; "
-                    "install libegl1 (apt install libegl1 libgl1-mesa-dri) and set MUJOCO_GL=egl"
-                ) from error
-            for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
-                renderer.scene.flags[flag] = 0
-            self._renderers[width, height] = renderer
-        return self._renderers[width, height]
+    def _metres(self, z: np.ndarray) -> np.ndarray:
+        """Depth in m from the depth buffer, which is 1 at the near plane and 0 at the far one."""
+        near, far = (
+            np.float32(v * self._model.stat.extent) for v in (self._model.vis.map.znear, self._model.vis.map.zfar)
+        )
+        depth = z * (far - near)
+        depth += near
+        np.divide(far * near, depth, out=depth)
+        depth[z <= 0.0] = 0.0
+        return depth
