@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import tempfile
+import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def read_mesh(path: Path, scale: float = 1.0) -> trimesh.Trimesh:
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path} has the type '{path.suffix}': expected one of {', '.join(SUFFIXES)}; convert it")
     try:
-        mesh = trimesh.load_mesh(path)
+        mesh = trimesh.load_mesh(path, process=False)
     except Exception as error:  # the loaders raise whatever their parser meets
         raise InputError(
             f"{path} cannot be read as a mesh ({type(error).__name__}: {error}): export it anew"
@@ -110,6 +111,7 @@ def read_mesh(path: Path, scale: float = 1.0) -> trimesh.Trimesh:
         raise InputError(f"{path} has no faces: a surface is needed, not a point cloud; export it anew")
     if not np.isfinite(mesh.vertices).all():
         raise InputError(f"{path} has vertices that are not finite: repair the mesh and export it anew")
+    mesh.merge_vertices()
     mesh.apply_scale(scale)
     _check_size(path, np.asarray(mesh.extents))
     return mesh
@@ -153,7 +155,7 @@ def _decompose_cached(path: Path, mesh: trimesh.Trimesh, how: Decomposition, fol
         try:
             with np.load(entry) as stored:
                 return [stored[key] for key in sorted(stored.files)]
-        except (OSError, ValueError, EOFError, KeyError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             log.warning("%s is damaged (%s) and is made anew", entry, error)
     log.info("decomposing %s into convex parts", path)
     pieces = decompose(path, mesh, how)

@@ -20,16 +20,19 @@ FALLBACK_AREA = (
 )  # m, pick area in the middle of the workspace where the cell has no bin
 AREA_HEIGHT = 0.30  # m
 PACKED_GAP = 0.012  # m between footprints: a finger's thickness
-PACKED_TRIES = 300
+PACKED_FILL = 0.6  # of the area, covered by footprints: beyond it random places are not found
+PACKED_TRIES = 100  # places for one object
+PACKED_ROUNDS = 60
 ROUNDS = 12  # of dropping again what fell outside
 REPLACE_AFTER = 2  # rounds outside before an object is exchanged for another one
 OVERHANG = 0.03  # m that an object may stick out over the edge
 MAX_PENETRATION = 0.002  # m
+STILL = 0.001  # m that a fresh simulation may move an object of a finished scene
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Objects at rest: poses (N, 4, 4) float64 in base; area: where they lie; with_bin: whether the bin stands there."""
+    """Objects at rest: poses (N, 4, 4) float64 in base; area: where they lie; with_bin: whether the bin is there."""
 
     kind: str
     seed: int
@@ -88,7 +91,7 @@ def pick_area(cell: Cell, with_bin: bool) -> Box:
 
 
 def lies_inside(obj: ObjectSpec, pose: np.ndarray, area: Box) -> bool:
-    """Whether the centre of mass lies over the area and no point sticks out by more than OVERHANG or below its floor."""
+    """Whether the centre of mass lies over the area and no point sticks out by more than OVERHANG or down."""
     points = se3.transform(pose, obj.mesh().vertices)
     centre = se3.transform(pose, obj.centre_of_mass[None])[0]
     slack = np.array([OVERHANG, OVERHANG, MAX_PENETRATION])
@@ -144,7 +147,6 @@ def _random_pose(rng: np.random.Generator, obj: ObjectSpec, area: Box) -> np.nda
     R = se3.matrix_from_quat(quat / np.linalg.norm(quat))
     centre, half = (area.min + area.max)[:2] / 2, (area.max - area.min)[:2] / 2
     room = np.maximum(half - obj.radius, 0.0)
-    # the object's own box, turned, says how far it may go to the side
     return se3.make(R, np.array([*(centre + rng.uniform(-room, room)), area.max[2]]))
 
 
@@ -157,22 +159,27 @@ def _dropped(
     with_bin: bool,
     drop_area: Box,
 ) -> tuple[list[ObjectSpec], np.ndarray]:
-    """Drop all, then drop again or exchange what does not lie inside, until all do."""
+    """Drop all, then drop again or exchange what does not lie inside, until all do and a fresh start moves nothing."""
     n = len(objects)
     poses = np.stack([_random_pose(rng, obj, drop_area) for obj in objects])
-    falling, misses = np.ones(n, bool), np.zeros(n, int)
+    falling, misses, guard = np.ones(n, bool), np.zeros(n, int), drop_area
     for _ in range(ROUNDS):
-        result = settle(objects, poses, cell, with_bin, falling, drop_area)
+        result = settle(objects, poses, cell, with_bin, falling, guard)
         good = _is_good(objects, result.poses, result.penetration, area)
-        if good.all():
+        if good.all() and not falling.any() and _shift(poses, result.poses) < STILL:
             return objects, result.poses
-        poses, falling = result.poses.copy(), ~good
+        poses, falling, guard = result.poses.copy(), ~good, None
         misses[falling] += 1
         for i in np.flatnonzero(falling):
             if misses[i] >= REPLACE_AFTER:
                 objects[i], misses[i] = draw(int(i)), 0
             poses[i] = _random_pose(rng, objects[i], drop_area)
     raise InputError(f"{n} objects do not come to rest inside the area in {ROUNDS} rounds: ask for fewer")
+
+
+def _shift(before: np.ndarray, after: np.ndarray) -> float:
+    """The farthest that any object moved, m."""
+    return float(np.linalg.norm((after - before)[:, :3, 3], axis=1).max())
 
 
 def _is_good(objects: Sequence[ObjectSpec], poses: np.ndarray, penetration: np.ndarray, area: Box) -> np.ndarray:
@@ -187,31 +194,36 @@ def _packed(
     area: Box,
     cell: Cell,
 ) -> tuple[list[ObjectSpec], np.ndarray]:
-    """Stand the objects upright, footprints apart; exchange those that find no room or do not stay inside."""
-    for _ in range(ROUNDS):
-        placed: list[tuple[ObjectSpec, np.ndarray]] = []
-        footprints: list[np.ndarray] = []
-        for i, obj in enumerate(objects):
-            candidate = obj
-            for _ in range(8):
-                pose = _find_room(rng, candidate, footprints, area)
-                if pose is not None:
-                    break
-                candidate = draw(i)
-            if pose is None:
-                break
-            placed.append((candidate, pose))
-            footprints.append(_footprint(candidate, pose))
-        if len(placed) < len(objects):
+    """Stand the objects upright, footprints apart; draw others for those that find no room or do not stay inside."""
+    for _ in range(PACKED_ROUNDS):
+        placed = _place_upright(rng, objects, area)
+        if placed is None:
+            largest = int(np.argmax([np.prod(obj.extents[:2]) for obj in objects]))
+            objects[largest] = draw(largest)
             continue
-        objects = [obj for obj, _ in placed]
-        result = settle(objects, np.stack([pose for _, pose in placed]), cell, with_bin=False)
+        result = settle(objects, placed, cell, with_bin=False)
         good = _is_good(objects, result.poses, result.penetration, area)
         if good.all():
             return objects, result.poses
         for i in np.flatnonzero(~good):
             objects[i] = draw(int(i))
     raise InputError(f"{len(objects)} objects do not fit side by side into the pick area: ask for fewer, or for a pile")
+
+
+def _place_upright(rng: np.random.Generator, objects: Sequence[ObjectSpec], area: Box) -> np.ndarray | None:
+    """Poses (N, 4, 4) with footprints apart, or None when one finds no room."""
+    room = np.prod((area.max - area.min)[:2])
+    if sum(float(np.prod(obj.extents[:2] + PACKED_GAP)) for obj in objects) > PACKED_FILL * room:
+        return None
+    poses = np.zeros((len(objects), 4, 4))
+    footprints: list[np.ndarray] = []
+    for i in np.argsort([-np.prod(obj.extents[:2]) for obj in objects], kind="stable"):
+        pose = _find_room(rng, objects[i], footprints, area)
+        if pose is None:
+            return None
+        poses[i] = pose
+        footprints.append(_footprint(objects[i], pose))
+    return poses
 
 
 def _find_room(rng: np.random.Generator, obj: ObjectSpec, footprints: list[np.ndarray], area: Box) -> np.ndarray | None:

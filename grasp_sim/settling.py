@@ -170,6 +170,9 @@ def _surroundings(cell: Cell, with_bin: bool) -> mujoco.MjSpec:
     spec = mujoco.MjSpec()
     spec.option.timestep = TIME_STEP
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    # as in the cell: pyramidal friction cones let leaning objects creep
+    spec.option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
+    spec.option.impratio = 10.0
     for obstacle in cell.obstacle_boxes():
         if with_bin or not obstacle.name.startswith("bin_"):
             _add_wall(spec, obstacle.name, obstacle.centre, obstacle.size, SURFACE_FRICTION)

@@ -30,7 +30,7 @@ def screwdriver(rng: np.random.Generator) -> ObjectSpec:
     shaft, shaft_length = uniform(rng, 0.003, 0.004), uniform(rng, 0.05, 0.09)
     steel = pick_colour(rng, STEEL)
     ridge = np.array([[0.0, *xy] for xy in _polygon(grip, 6)])
-    handle = np.concatenate([ridge, ridge + [grip_length, 0, 0]])
+    handle = np.concatenate([ridge, ridge + np.array([grip_length, 0, 0])])
     handle[:6, 1:] *= 0.8
     parts = [
         Part("mesh", vertices=handle),

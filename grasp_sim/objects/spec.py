@@ -74,10 +74,7 @@ class Part:
     @cached_property
     def hull(self) -> trimesh.Trimesh:
         """Closed convex surface of the part in the object frame."""
-        if self.kind == "mesh":
-            surface = convex_surface(self.vertices)
-        else:
-            surface = _primitive_surface(self.kind, self.size)
+        surface = convex_surface(self.vertices) if self.kind == "mesh" else _primitive_surface(self.kind, self.size)
         pose = np.eye(4)
         pose[:3, :3], pose[:3, 3] = self.rotation, self.position
         surface.apply_transform(pose)
