@@ -9,6 +9,7 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from arm_control.planning import Exemption, GraspPlan, GraspSearch, HeldObject, Trajectory
 from arm_control.planning import timing as tm
@@ -26,7 +27,8 @@ from grasp_core.cell import Cell
 from grasp_core.errors import ConfigError, ErrorCode, PlanningError
 from grasp_core.gripper import Gripper
 
-CORNER_RADII = (0.3, 0.1, 0.03)  # rad: tried in this order until the rounded path is free
+CORNER_RADIUS = 0.3  # rad: how far before a corner the path may begin to turn
+MIN_CORNER_RADIUS = 0.02
 
 
 class BuiltinPlanner:
@@ -254,12 +256,25 @@ class BuiltinPlanner:
         """Round the corners as far as that stays free, checked anew on the timed trajectory; else stop at them."""
         if len(path) == 2:
             return tm.time_straight(self.kin, path[0], path[1], limits)
-        for radius in CORNER_RADII:
-            curve = tm.smooth(tm.round_corners(path, radius))
+        curve = self._rounded(path, checker)
+        if curve is not None:
             trajectory = tm.time_curve(self.kin, curve, limits)
             if self.trajectory_free(trajectory, checker):
                 return trajectory
         return tm.join([tm.time_straight(self.kin, a, b, limits) for a, b in pairwise(path)])
+
+    def _rounded(self, path: np.ndarray, checker: Checker) -> CubicSpline | None:
+        """A smooth free curve along `path`; the corner nearest to a contact is made tighter until there is none."""
+        radii = np.full(len(path), CORNER_RADIUS)
+        while radii.min() > MIN_CORNER_RADIUS:
+            curve = tm.smooth(tm.round_corners(path, radii))
+            n = sum(segment_steps(self.kin, a, b) for a, b in pairwise(path))
+            hit = next((q for q in curve(np.linspace(0, curve.x[-1], n + 1)) if checker.collides(q)), None)
+            if hit is None:
+                return curve
+            corner = 1 + int(np.argmin(np.linalg.norm(path[1:-1] - hit, axis=1)))
+            radii[corner] /= 2
+        return None
 
     def trajectory_free(self, trajectory: Trajectory, checker: Checker) -> bool:
         """Whether a trajectory is free and inside the joint limits, checked as densely as a path."""

@@ -156,10 +156,11 @@ class Checker:
             obstacles.append((CLOUD, np.eye(4), octree))
         self.names = [s.link for s in self.shapes] + [name for name, _, _ in obstacles]
         self.model = pin.GeometryModel()
-        for i, s in enumerate(self.shapes):
-            self.model.addGeometryObject(pin.GeometryObject(f"{s.link}:{i}", s.joint, pin.SE3(s.T), s.geometry()))
-        for i, (name, T, geometry) in enumerate(obstacles):
-            self.model.addGeometryObject(pin.GeometryObject(f"{name}:o{i}", 0, pin.SE3(T), geometry))
+        self.keys = [f"{name}:{i}" for i, name in enumerate(s.link for s in self.shapes)]
+        self.keys += [f"{name}:o{i}" for i, (name, _, _) in enumerate(obstacles)]
+        bodies = [(s.joint, s.T, s.geometry()) for s in self.shapes] + [(0, T, g) for _, T, g in obstacles]
+        for key, (joint, T, geometry) in zip(self.keys, bodies, strict=True):
+            self.model.addGeometryObject(pin.GeometryObject(key, joint, pin.SE3(T), geometry))
         self.pairs: list[tuple[int, int]] = []
         margins = []
         for i, j in self._candidate_pairs(octree is not None):
@@ -190,7 +191,7 @@ class Checker:
 
     def ids(self, i: int, j: int) -> tuple[str, str]:
         """Names of two geometries, unique in the model and the same in every checker of a world."""
-        return self.model.geometryObjects[i].name, self.model.geometryObjects[j].name
+        return self.keys[i], self.keys[j]
 
     @staticmethod
     def _may_touch(a: Shape, b: Shape) -> bool:

@@ -89,13 +89,13 @@ def time_line(kin: Kinematics, line: Line, limits: Limits) -> Trajectory:
     return Trajectory(kin.names, t * slow, q, qd / slow, qdd / slow**2)
 
 
-def round_corners(waypoints: np.ndarray, radius: float, spacing: float = 0.15) -> np.ndarray:
-    """Points (N, dof) on a polyline whose corners are parabolas that begin at most `radius` rad before the corner."""
+def round_corners(waypoints: np.ndarray, radii: np.ndarray, spacing: float = 0.15) -> np.ndarray:
+    """Points (N, dof) on a polyline (K, dof) whose corners are parabolas that begin at most `radii` (K,) rad before."""
     out = [waypoints[:1]]
     for i in range(1, len(waypoints) - 1):
         before, corner, after = waypoints[i - 1 : i + 2]
         la, lb = np.linalg.norm(before - corner), np.linalg.norm(after - corner)
-        r = min(radius, 0.45 * la, 0.45 * lb)
+        r = min(radii[i], 0.45 * la, 0.45 * lb)
         a, b = corner + (before - corner) * r / la, corner + (after - corner) * r / lb
         u = np.linspace(0, 1, 7)[:, None]
         out += [_fill(out[-1][-1], a, spacing), (1 - u) ** 2 * a + 2 * u * (1 - u) * corner + u**2 * b]
