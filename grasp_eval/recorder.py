@@ -27,6 +27,7 @@ from grasp_eval.bag_writer import BagError, BagWriter
 CLOCK = "/clock"
 FLUSH_PERIOD_S = 5.0
 MAX_HELD = 2000
+STAMPED = tuple(f"sensor_msgs/msg/{n}" for n in ("Image", "CompressedImage", "CameraInfo", "PointCloud2"))
 CLOCK_QOS = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 Listener = Callable[[bytes, int], None]
 
@@ -109,22 +110,30 @@ class _Channel:
     name: str
     msgtype: str
     period_s: float = 0.0
-    last_kept: float = 0.0
+    slot: int = -1
     received: int = 0
-    dropped: int = 0
-    recent: deque = field(default_factory=lambda: deque(maxlen=4))
+    recent: deque = field(default_factory=lambda: deque(maxlen=1))
     subscription: object = None
     publishers: int = 0
     latched: bool = False
+
+    def due(self, data: bytes) -> bool:
+        """Whether a message of a thinned topic is to be written: the first in each period of its stamps.
+
+        So topics of one camera are thinned to the same frames. Types without a stamp go by the steady clock.
+        """
+        stamp = header_stamp(data) if self.msgtype in STAMPED else 0
+        slot = int((stamp or time.monotonic_ns()) * 1e-9 / self.period_s)
+        due, self.slot = slot != self.slot, slot
+        return due
 
 
 class Recorder:
     """Feeds a BagWriter from the live graph. Call `poll` regularly (a timer does), `stop` at the end.
 
     Log times are ROS time (/clock) when `sim_time`, else system time. Messages that come before the first /clock are
-    held back and written with it, so nothing is lost. `max_rate` thins topics (Hz, wall time); `keep_latest` writes
-    the newest message of a thinned topic at once. `listeners` get every raw message, thinned or not; without a writer
-    they are all that happens.
+    held back and written with it. `max_rate` thins topics (Hz of their stamps); `keep_latest` writes the newest message
+    of a thinned topic at once. `listeners` get every raw message, thinned or not; without a writer that is all.
     """
 
     def __init__(
@@ -232,13 +241,10 @@ class Recorder:
             listener(data, self.now())
         with self._lock:
             if channel.period_s:
-                channel.recent.append(data)
-                now = time.monotonic()
-                if now - channel.last_kept < channel.period_s:
-                    channel.dropped += 1
+                if not channel.due(data):
+                    channel.recent.append(data)
                     return
-                channel.last_kept = now
-                channel.recent.pop()
+                channel.recent.clear()
             if self._sim_time and not self._now:
                 self._hold(channel, data)
                 return
@@ -263,8 +269,6 @@ class Recorder:
             if channel is None or not channel.recent:
                 return False
             data = channel.recent.pop()
-            channel.recent.clear()
-            channel.last_kept = time.monotonic()
             self._write(channel, data)
             return True
 

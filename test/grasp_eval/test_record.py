@@ -121,6 +121,29 @@ def test_the_newest_of_a_thinned_topic_can_be_kept(graph, tmp_path):
         assert bag.topics["/text"].count == 2
 
 
+def test_topics_of_one_camera_are_thinned_to_the_same_frames(graph, tmp_path):
+    talker, listener, spin = graph
+    publishers = [talker.create_publisher(Image, f"/{n}", qos_profile_sensor_data) for n in ("color", "depth")]
+    writer = BagWriter(tmp_path / "bag")
+    rec = Recorder(listener, writer, Selection(("/color", "/depth")), max_rate={"/color": 1.0, "/depth": 1.0})
+    frame = iter(range(100_000))
+
+    def publish() -> None:
+        image = Image()
+        number = next(frame)
+        image.header.stamp.sec, image.header.stamp.nanosec = 5 + number // 8, number % 8 * 125_000_000
+        for publisher in publishers:
+            publisher.publish(image)
+
+    spin(lambda: min(writer.counts.values(), default=0) >= 3 and len(writer.counts) == 2, publish)
+    rec.stop()
+    with BagReader(tmp_path / "bag") as bag:
+        stamps = {n: [recorder.header_stamp(m.data) for m in bag.messages({n})] for n in ("/color", "/depth")}
+    whole = {n: [s for s in found if s % 10**9 == 0] for n, found in stamps.items()}
+    assert len(set(whole["/color"]) & set(whole["/depth"])) >= 1
+    assert all(len(found) - len(whole[n]) <= 2 for n, found in stamps.items())
+
+
 def test_unknown_types_are_skipped_with_a_warning_that_names_them(graph, tmp_path, monkeypatch, capfd):
     talker, listener, spin = graph
 
