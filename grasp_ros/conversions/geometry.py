@@ -71,12 +71,20 @@ def matrix_to_transform(T: np.ndarray) -> Transform:
 
 
 def transforms_to_tf(transforms: list[tuple[str, str, np.ndarray]], stamp_ns: int) -> TFMessage:
-    """A TFMessage of (parent, child, T_parent_child), all with the same stamp."""
+    """A TFMessage of (parent, child, T_parent_child), all with the same stamp; InputError when one is not rigid."""
     msg = TFMessage()
-    for parent, child, T in transforms:
-        item = TransformStamped(child_frame_id=child, transform=matrix_to_transform(T))
+    if not transforms:
+        return msg
+    T = np.array([matrix for _, _, matrix in transforms], np.float64)
+    if T.shape[1:] != (4, 4) or not np.isfinite(T).all() or not np.all(se3.is_rotation(T[:, :3, :3])):
+        raise InputError(f"transforms {[(p, c) for p, c, _ in transforms]}: expected finite 4x4 rigid transforms")
+    stamp = ns_to_stamp(stamp_ns)
+    rows = zip(transforms, T[:, :3, 3].tolist(), se3.quat_from_matrix(T[:, :3, :3]).tolist(), strict=True)
+    for (parent, child, _), (x, y, z), (qx, qy, qz, qw) in rows:
+        pose = Transform(translation=Vector3(x=x, y=y, z=z), rotation=Quaternion(x=qx, y=qy, z=qz, w=qw))
+        item = TransformStamped(child_frame_id=child, transform=pose)
         item.header.frame_id = parent
-        item.header.stamp = ns_to_stamp(stamp_ns)
+        item.header.stamp = stamp
         msg.transforms.append(item)
     return msg
 
