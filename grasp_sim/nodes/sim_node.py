@@ -15,13 +15,14 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from grasp_core.arm import ArmProfile
 from grasp_core.cell import Cell
-from grasp_core.errors import ErrorCode, InputError, SeegraspError
+from grasp_core.errors import ConfigError, ErrorCode, InputError, SeegraspError
 from grasp_core.gripper import Gripper
 from grasp_ros import qos
 from grasp_ros.conversions import matrix_to_pose, ns_to_stamp
 from grasp_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Report
 from grasp_ros.params import Params
 from grasp_ros.runtime import run_node
+from grasp_sim.meshes import load_folder
 from grasp_sim.nodes.camera_feed import CameraFeed
 from grasp_sim.nodes.gripper_action import GripperAction
 from grasp_sim.nodes.robot_feed import TF_TICKS, RobotFeed
@@ -45,13 +46,19 @@ class SimNode(Node):
         self._kind = params.declare("scene", "bin", "kind of scene", choices=KINDS)
         self._count = params.declare("objects", 10, "number of objects", min=1, max=60)
         self._seed = params.declare("seed", 0, "seed of scene and noise", min=0)
+        families = params.declare("families", [], "object families to draw from (names); empty: all")
+        meshes = params.declare("meshes", "", "folder of meshes that are drawn, too; with families:=['none'] only they")
         noise = params.declare("noise", True, "depth noise of the camera profiles; false: exact depth")
         factor = params.declare("real_time_factor", 1.0, "simulated per real time; 0: as fast as possible", min=0.0)
         rate = params.declare("camera_rate", 0.0, "Hz of all cameras; 0: each camera's own", min=0.0, max=60.0)
         overhead = params.declare("overhead", True, "whether cameras that are not on the arm are rendered")
         params.check_unknown()
+        self._choice = _choice(families, meshes)
         self._arm, self._gripper = ArmProfile.load(self._cell.arm), Gripper.load(self._cell.gripper)
-        scene = self._sample(self._kind, self._count, self._seed)
+        try:
+            scene = self._sample(self._kind, self._count, self._seed)
+        except InputError as error:
+            raise ConfigError(str(error)) from error
         self._simulation = Simulation(self._build(scene), factor, self._tick)
         self._robot = RobotFeed(self, self._simulation.cell, self._simulation.stamp_ns)
         cameras = {
@@ -81,7 +88,7 @@ class SimNode(Node):
 
     def _sample(self, kind: str, count: int, seed: int) -> Scene:
         try:
-            return sample_scene(kind, 1 if kind == "single" else count, seed, self._cell)
+            return sample_scene(kind, 1 if kind == "single" else count, seed, self._cell, **self._choice)
         except InputError as error:
             raise InputError(f"scene of kind {kind!r} with {count} objects, seed {seed}: {error}") from error
 
@@ -152,6 +159,19 @@ class SimNode(Node):
         if counts.robot:
             report.worse(WARN, f"the robot touched something in {counts.robot} steps: {pairs}")
         return report
+
+
+def _choice(families: list[str], meshes: str) -> dict[str, object]:
+    """What scenes draw from, as sample_scene's arguments; ConfigError on a folder that cannot be used."""
+    choice: dict[str, object] = {}
+    if meshes:
+        try:
+            choice["extra_objects"] = load_folder(meshes)
+        except InputError as error:
+            raise ConfigError(f"parameter 'meshes': {error}") from error
+    if families:
+        choice["families"] = [] if families == ["none"] else families
+    return choice
 
 
 def _object_markers(cell: WorkCell, stamp_ns: int) -> MarkerArray:
