@@ -38,7 +38,7 @@ class BuiltinPlanner:
         urdf: robot description (text): kinematics and limits. Collision shapes come from the arm profile's own URDF.
         arm, gripper, cell: profiles.
         padding: distances that are kept.
-        max_time: s for one search of a free path (`plan_joints`, `plan_pose`).
+        max_time: s of one core for one search of a free path (`plan_joints`, `plan_pose`).
         grasp_time: s for one such search inside `plan_grasp`.
         seed: of everything random.
     """
@@ -244,7 +244,7 @@ class BuiltinPlanner:
         path = plan_free(self.kin, checker.collides, begin, q_goal, max_time, self.seed)
         spent["path"] = spent.get("path", 0.0) + 1000 * (perf_counter() - began)
         if path is None:
-            raise PlanningError(f"no collision-free path found in {max_time:.2f} s", ErrorCode.NO_PATH)
+            raise PlanningError(f"no collision-free path found in {max_time:.2f} s worth of search", ErrorCode.NO_PATH)
         began = perf_counter()
         trajectory = self._time_path(path, checker, limits)
         if out is not None:

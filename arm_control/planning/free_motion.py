@@ -1,12 +1,13 @@
 """Free motion in joint space: a straight segment where that is free, else RRTConnect (OMPL) and shortcuts.
 
-Everything random is seeded for each call, so the same scene and question give the same path. Only a time limit that
-strikes can change that.
+Everything random is seeded for each call and the search is bounded by collision checks, not by the clock, so the same
+scene and question give the same answer on a busy machine too. A limit in wall time, far above, guards against stalls.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import perf_counter
 
 import numpy as np
 from ompl import base as ob
@@ -19,6 +20,8 @@ TRAVEL_STEP = 0.01  # m: no point of the robot moves further between two checks
 JOINT_STEP = 0.02  # rad
 RANGE = 1.2  # m of weighted joint travel: how far the trees grow at once
 SHORTCUTS = 60
+CHECKS_PER_SECOND = 25_000  # what one core does: turns a budget in seconds into collision checks
+STALL = 10.0  # how many times the budget the search may take by the clock
 ou.setLogLevel(ou.LOG_NONE)  # reseeding its generator, which is what makes plans repeatable, is logged as an error
 
 Collides = Callable[[np.ndarray], bool]
@@ -65,7 +68,7 @@ class _Motions(ob.MotionValidator):
 def rrt_connect(
     kin: Kinematics, collides: Collides, q0: np.ndarray, q1: np.ndarray, max_time: float, seed: int
 ) -> np.ndarray | None:
-    """Waypoints (K, dof) of a free path, or None when none was found in `max_time` s.
+    """Waypoints (K, dof) of a free path, or None when none was found with `max_time` s worth of collision checks.
 
     The space is scaled by how far each joint moves the far end, so that distances are about metres of travel.
     """
@@ -82,11 +85,18 @@ def rrt_connect(
     si = ob.SpaceInformation(space)
     dims = range(kin.dof)
 
+    spent = 0
+
+    def counted(q: np.ndarray) -> bool:
+        nonlocal spent
+        spent += 1
+        return collides(q)
+
     def read(state) -> np.ndarray:
         return np.array([state[i] for i in dims]) / w
 
-    si.setStateValidityChecker(lambda state: not collides(read(state)))
-    si.setMotionValidator(_Motions(si, lambda a, b: segment_free(kin, collides, a, b), read))
+    si.setStateValidityChecker(lambda state: not counted(read(state)))
+    si.setMotionValidator(_Motions(si, lambda a, b: segment_free(kin, counted, a, b), read))
     si.setup()
     problem = ob.ProblemDefinition(si)
     start, goal = space.allocState(), space.allocState()
@@ -97,7 +107,8 @@ def rrt_connect(
     planner.setRange(RANGE)
     planner.setProblemDefinition(problem)
     planner.setup()
-    planner.solve(ob.timedPlannerTerminationCondition(float(max_time)))
+    budget, deadline = max_time * CHECKS_PER_SECOND, perf_counter() + STALL * max_time
+    planner.solve(ob.PlannerTerminationCondition(lambda: spent > budget or perf_counter() > deadline))
     if not problem.hasExactSolution():
         return None
     path = problem.getSolutionPath()
