@@ -77,7 +77,9 @@ class GraspMotion:
 
     def plan(self, T: np.ndarray, held: HeldObject | None = None, width: float | None = None) -> GraspPlan:
         """The whole motion for grasp `T`; PlanningError with the code of the stage that got furthest."""
-        self.width = self.width if width is None else width
+        if width is not None and width != self.width:
+            self.width = width
+            self.out = escape(self.world, self.planner.inverse, self.q_start, width)
         self.spent: dict[str, float] = {}
         error: PlanningError | None = None
         searches = 0
