@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from seegrasp_msgs.msg import PickAttempt
 from sensor_msgs.msg import CameraInfo, Image
 
 from grasp_core.camera import Camera
-from grasp_core.errors import SeegraspError
+from grasp_core.errors import FrameError
 from grasp_core.gripper import Gripper
 from grasp_eval.recorder import Recorder, header_stamp
 from grasp_eval.report import data_uri
@@ -52,22 +53,24 @@ class AttemptPictures:
         self._info = data
 
     def _on_image(self, data: bytes, _: int) -> None:
-        if self.stage not in LOOKING or not self._info:
+        if not self._info:
             return
         stamp = header_stamp(data)
         with self._lock:
-            last = self._frames[-1] if self._frames else None
-            if last is not None and last.T_base_cam is None:
-                self._locate(last)
-            if last is None or not 0 <= stamp - last.stamp < SPACING_NS:
+            self._locate()
+            last = self._frames[-1].stamp if self._frames else None
+            if self.stage in LOOKING and (last is None or not 0 <= stamp - last < SPACING_NS):
                 self._frames.append(_Frame(stamp, data))
 
-    def _locate(self, frame: _Frame) -> None:
+    def _locate(self) -> None:
+        """Look up the poses of new frames; those whose transforms are still to come are tried again."""
+        new = [f for f in self._frames if f.T_base_cam is None]
+        if not new:
+            return
         camera_frame = deserialize_message(self._info, CameraInfo).header.frame_id
-        try:
-            frame.T_base_cam = self._tf.lookup(self._base, camera_frame, frame.stamp)
-        except SeegraspError:
-            self._frames.remove(frame)  # without its pose a picture is of no use
+        for frame in new:
+            with contextlib.suppress(FrameError):
+                frame.T_base_cam = self._tf.lookup(self._base, camera_frame, frame.stamp)
 
     def clear(self) -> None:
         """Forget all frames (a new scene begins)."""
@@ -78,6 +81,8 @@ class AttemptPictures:
         """Picture of an attempt as a data URI; empty when there is none (no frame near what the detector saw)."""
         observed = stamp_to_ns(attempt.observed)
         with self._lock:
+            if self._info:
+                self._locate()
             placed = [f for f in self._frames if f.T_base_cam is not None]
             if not placed or not attempt.grasp.grasps:
                 return ""

@@ -165,9 +165,10 @@ class OfflineRun:
         self.frames: list[Frame] = []
         self._pictures: list[dict[str, str]] = []
         self.problems = list(self._tf.problems)
+        self.unsaved = ""
 
     def run(self) -> bool:
-        """All frames, then the report; whether every frame could be used and the bag was whole."""
+        """All frames, then the report; whether a frame could be used and everything was written."""
         start, stop = time_range(self._bag, self._args.start, self._args.duration)
         source = FrameSource(self._bag, self._topics, start, stop)
         begun = time.perf_counter()
@@ -175,7 +176,7 @@ class OfflineRun:
             self._write_bag(source)
         finally:
             self._finish(source, time.perf_counter() - begun)
-        return bool(self.frames) and not self.problems and not any(f.error for f in self.frames)
+        return not self.unsaved and any(not f.error for f in self.frames)
 
     def _write_bag(self, source: FrameSource) -> None:
         with BagWriter(self._out / "bag") as writer:
@@ -272,7 +273,8 @@ class OfflineRun:
                 problems=self.problems,
             )
         except SaveError as error:
-            self.problems.append(str(error))
+            self.unsaved = str(error)
+            self.problems.append(self.unsaved)
 
     def _timings(self) -> list[dict[str, object]]:
         rows = {n: [f.timings[n] for f in self.frames if n in f.timings] for n in STAGES}

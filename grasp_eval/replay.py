@@ -1,7 +1,7 @@
 """`seegrasp replay`: play a bag to the running nodes, or (--offline) find grasps in all its frames without any node.
 
 Reads ROS 2 bags (MCAP, sqlite3) and ROS 1 .bag files, damaged ones as far as they go.
-Exit codes: 0 all good, 1 an error or frames that could not be used, 3 done, but the bag is damaged.
+Exit codes: 0 all good, 1 an error or no frame that could be used, 3 done, but the bag is damaged.
 """
 
 from __future__ import annotations

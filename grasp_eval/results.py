@@ -175,13 +175,13 @@ def rounds_markdown(rounds: Iterable[Round], command: str) -> str:
         ended = r.error or ("done" if r.finished else "unfinished")
         counts = f"{len(r.attempts)} | {r.successes} | {len(r.objects)} | {len(r.in_tray)}"
         lines.append(f"| {r.seed} | {counts} | {r.ros_s:.0f} s | {ended} |")
-    lines += ["", f"Attempts that succeeded: {_with_interval(total['attempts'])}"]
-    lines.append(f"Objects in the tray: {_with_interval(total['objects'])} (95 % Wilson intervals)")
+    lines += ["", f"- Attempts that succeeded: {_with_interval(total['attempts'])}"]
+    lines.append(f"- Objects in the tray: {_with_interval(total['objects'])} (95 % Wilson intervals)")
     for label, key in (("robot time", "picks_per_hour_ros"), ("wall clock", "picks_per_hour_wall")):
         if total[key] is not None:
-            lines.append(f"Picks per hour, {label}: {total[key]:.0f}")
-    lines += [f"Failed, {count} times: {reason}" for reason, count in total["failures"].items()]
-    return "  \n".join(lines).replace("  \n|", "\n|").replace("  \n\n", "\n\n") + "\n"
+            lines.append(f"- Picks per hour, {label}: {total[key]:.0f}")
+    lines += [f"- Failed, {count} times: {reason}" for reason, count in total["failures"].items()]
+    return "\n".join(lines) + "\n"
 
 
 def save_error(path: Path, error: OSError) -> SaveError:
