@@ -1,9 +1,10 @@
 """An arm profile: names, limits and controllers of one arm under one driver, so that no code knows them."""
 
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated
 
 from pydantic import Field, PrivateAttr, model_validator
+from typing_extensions import Self
 
 from grasp_core import config
 from grasp_core.errors import ConfigError

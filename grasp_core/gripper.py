@@ -1,11 +1,12 @@
 """A parallel-jaw gripper: one YAML, used by detector, collision filter, planner, simulator and driver alike."""
 
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
+from typing_extensions import Self
 
 from grasp_core import config, se3
 from grasp_core.errors import InputError

@@ -1,5 +1,6 @@
 """The repository itself: no machine's paths in lock files, sound scripts, metadata that agree."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -107,3 +108,27 @@ def test_nodes_are_installed_under_their_names() -> None:
     )
     installed = dict(line.split(" = ") for line in done.stdout.splitlines())
     assert {name: f"{module}:main" for name, module in wanted.items()}.items() <= installed.items()
+
+
+NOT_IN_PYTHON_3_10 = {  # Humble's; ruff's target version covers syntax only
+    "typing": {"Self", "Never", "assert_never", "LiteralString", "Unpack", "TypeVarTuple", "override", "Required"},
+    "enum": {"StrEnum", "verify", "member"},
+    "datetime": {"UTC"},
+    "itertools": {"batched"},
+    "contextlib": {"chdir"},
+}
+
+
+def test_nothing_is_imported_that_the_oldest_python_lacks() -> None:
+    found = []
+    tracked = subprocess.run(["git", "ls-files", "*.py"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in tracked.stdout.split():
+        if not (ROOT / name).exists():
+            continue
+        for node in ast.walk(ast.parse((ROOT / name).read_text(encoding="utf-8"), feature_version=(3, 10))):
+            if isinstance(node, ast.ImportFrom) and node.module in NOT_IN_PYTHON_3_10:
+                new = {alias.name for alias in node.names} & NOT_IN_PYTHON_3_10[node.module]
+                found += [f"{name}:{node.lineno}: {node.module}.{n}" for n in new]
+            if isinstance(node, ast.Import) and any(alias.name == "tomllib" for alias in node.names):
+                found.append(f"{name}:{node.lineno}: tomllib")
+    assert not found
