@@ -98,7 +98,7 @@ def _run(args: argparse.Namespace) -> int:
     gripper = Gripper.load(args.gripper)
     detector = make_detector(args.detector)
     region = None if args.region is None else Box(args.region[:3], args.region[3:])
-    source = _from_cloud(args.cloud, args.cloud_frame, region) if args.cloud else _from_images(*images, region)
+    source = observe_cloud(args.cloud, args.cloud_frame, region) if args.cloud else observe_images(*images, region)
     start = time.perf_counter()
     grasps = source.over_table(detector.detect(source.observation, gripper, source.region))
     elapsed = (time.perf_counter() - start) * 1e3
@@ -110,7 +110,8 @@ def _run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _from_images(rgb: Path, depth: Path, camera: Path, region: Box | None) -> Input:
+def observe_images(rgb: Path, depth: Path, camera: Path, region: Box | None) -> Input:
+    """Read an RGB-D pair; without a camera pose or region the table is searched for. Raises InputError."""
     capture = cloud_io.load_capture(rgb, depth, camera)
     T, frame, table = capture.T_base_cam, "base_link", None
     note = f"frame: {frame}, camera pose from {camera}"
@@ -127,7 +128,8 @@ def _from_images(rgb: Path, depth: Path, camera: Path, region: Box | None) -> In
     return Input(observation, region, capture.color, capture.camera, T, note, table)
 
 
-def _from_cloud(path: Path, axes: str, region: Box | None) -> Input:
+def observe_cloud(path: Path, axes: str, region: Box | None) -> Input:
+    """Read a cloud in the axes of a camera (the table is searched for) or of a base frame. Raises InputError."""
     cloud, table = cloud_io.load_cloud(path), None
     if axes == "base":
         cloud = replace(cloud, frame="base_link")

@@ -1,6 +1,7 @@
 """Reading captures from disk: RGB-D pairs and clouds (PCD, PLY, NPY)."""
 
 import json
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +133,7 @@ def _image(path: Path) -> Image.Image:
 
 
 def _read_pcd(path: Path) -> tuple[NDArray, NDArray | None]:
+    _check_pcd_size(path)
     cloud = PointCloud.from_path(path)
     missing = [name for name in "xyz" if name not in cloud.fields]
     if missing:
@@ -142,6 +144,29 @@ def _read_pcd(path: Path) -> tuple[NDArray, NDArray | None]:
         return points, None
     bits = np.ascontiguousarray(cloud.numpy((packed,))[:, 0]).view(np.uint32)
     return points, np.stack([(bits >> shift) & 255 for shift in (16, 8, 0)], axis=-1).astype(np.uint8)
+
+
+def _check_pcd_size(path: Path) -> None:
+    """InputError when a binary PCD is shorter than its header says (the reader would fill up with zeros)."""
+    raw = path.read_bytes()
+    start = raw.find(b"\nDATA ")
+    end = raw.find(b"\n", start + 1)
+    if start < 0 or end < 0:
+        raise InputError(f"{path}: cannot be read as PCD: it has no DATA line")
+    header = {
+        words[0]: words[1:] for line in raw[:end].decode("ascii", "replace").splitlines() if (words := line.split())
+    }
+    kind, have = header["DATA"][0], len(raw) - end - 1
+    if kind == "binary":
+        counts = header.get("COUNT", ["1"] * len(header["SIZE"]))
+        row = sum(int(size) * int(count) for size, count in zip(header["SIZE"], counts, strict=True))
+        need = row * int(header["POINTS"][0])
+    elif kind == "binary_compressed":
+        need = 8 + (struct.unpack("<I", raw[end + 1 : end + 5])[0] if have >= 8 else 0)
+    else:
+        return
+    if have < need:
+        raise InputError(f"{path}: file is truncated: {have} bytes of point data, its header promises {need}")
 
 
 def _read_ply(path: Path) -> tuple[NDArray, NDArray | None]:

@@ -69,7 +69,7 @@ def against_map(
         moved = world_palm - shift
         free &= ~(wide[scene.index(moved[..., :2])] > moved[..., 2]).any(1)
     free &= world_fingers[..., 2].amin(1) > scene.support + 0.002
-    tips = world_fingers[:, local[0, :, 2] == 0.0]
+    tips = world_fingers[:, (fingers[:, 2] == 0.0).repeat(2)]
     return free, scene.unknown[scene.index(tips[..., :2])].mean(1)
 
 

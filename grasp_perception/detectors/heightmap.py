@@ -93,7 +93,7 @@ def build(
             f"cloud spans {nx * cell:.1f} x {ny * cell:.1f} m, too large for a {cell * 1000:.0f} mm height map; "
             "crop it to the workspace or give a region"
         )
-    half = 0.4 * point_size
+    half = 0.2 * point_size  # less than half: the outline must not grow; gaps between points are closed below
     corners = points.new_tensor([[0, 0], [-half, -half], [-half, half], [half, -half], [half, half]])
     grid = ((points[:, None, :2] + corners - low) / cell).long()
     flat = (grid[..., 0] * ny + grid[..., 1]).reshape(-1)
