@@ -51,7 +51,7 @@ class BuiltinPlanner:
         cell: Cell,
         padding: Padding | None = None,
         max_time: float = 2.0,
-        grasp_time: float = 0.3,
+        grasp_time: float = 0.2,
         seed: int = 0,
     ) -> None:
         if cell.base_frame != arm.base_frame:

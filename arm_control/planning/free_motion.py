@@ -18,8 +18,8 @@ from arm_control.planning.kinematics import Kinematics
 
 TRAVEL_STEP = 0.01  # m: no point of the robot moves further between two checks
 JOINT_STEP = 0.02  # rad
-RANGE = 1.2  # m of weighted joint travel: how far the trees grow at once
-SHORTCUTS = 60
+RANGE = 0.6  # m of weighted joint travel: how far the trees grow at once
+SHORTCUTS = 30
 CHECKS_PER_SECOND = 25_000  # what one core does: turns a budget in seconds into collision checks
 STALL = 10.0  # how many times the budget the search may take by the clock
 ou.setLogLevel(ou.LOG_NONE)  # reseeding its generator, which is what makes plans repeatable, is logged as an error
