@@ -72,10 +72,6 @@ class GripperAction:
             callback_group=ReentrantCallbackGroup(),
         )
 
-    def close(self) -> None:
-        """Take the server away."""
-        self._server.destroy()
-
     def _accept(self, goal: Any) -> GoalResponse:
         """The action has no error codes: a goal that makes no sense is rejected."""
         position, effort = self._kind.target(goal, self._gripper.joint.name)

@@ -83,8 +83,6 @@ class SimNode(Node):
         """Stop time and the cameras."""
         self._simulation.stop()
         self._cameras.close()
-        self._trajectories.close()
-        self._grips.close()
 
     def _sample(self, kind: str, count: int, seed: int) -> Scene:
         try:

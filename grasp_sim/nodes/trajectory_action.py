@@ -54,10 +54,6 @@ class TrajectoryAction:
             callback_group=ReentrantCallbackGroup(),
         )
 
-    def close(self) -> None:
-        """Take the server away."""
-        self._server.destroy()
-
     def _execute(self, handle: ServerGoalHandle) -> Result:
         simulation = self._simulation
         try:
