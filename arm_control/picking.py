@@ -45,6 +45,7 @@ _AWAY = {  # a node or its data went away: worth waiting for
     ErrorCode.NO_JOINT_STATES,
     ErrorCode.GRIPPER_UNAVAILABLE,
 }
+_NEARLY_OPEN = 0.005  # m
 _RECOVERY_PAUSE = 1.0  # s before the first look whether things are back
 
 
@@ -92,6 +93,7 @@ class PickRun:
     picked: int = 0
     _in_a_row: int = 0
     _nothing: int = 0
+    _unsure: bool = True  # nobody knows what the gripper holds: at the start, and after a node went away
     _end: tuple[ErrorCode, str] | None = None
 
     def run(self) -> tuple[ErrorCode, str]:
@@ -109,8 +111,9 @@ class PickRun:
         ctx = self.ctx
         ctx.detection = ctx.outcome = ctx.held = None
         start = ctx.now()
-        stages = (PUT_BACK, *STAGES) if ctx.arm.held() is not None else STAGES
+        stages = (PUT_BACK, *STAGES) if self._may_hold() else STAGES
         results = run_stages(stages, ctx)
+        self._unsure = self._unsure and results[0].stage == PUT_BACK.name and not results[0].ok
         last = results[-1]
         ctx.cancel.check()
         if last.stage == "detect" and last.code in _NOTHING:
@@ -123,6 +126,13 @@ class PickRun:
             self._after_success()
             return None
         return self._after_failure(last)
+
+    def _may_hold(self) -> bool:
+        """Whether arm_node knows of a held object or, after a restart, the gripper stands as if it held one."""
+        if self.ctx.arm.held() is not None:
+            return True
+        model, least = self.ctx.model, self.ctx.settings.held_width
+        return self._unsure and model.min_width + least < self.ctx.arm.width() < model.max_width - _NEARLY_OPEN
 
     # nothing found
 
@@ -194,6 +204,7 @@ class PickRun:
         if last.stage == "execute" and not len(attempt.grasp):
             self.ctx.look += 1  # no path to anything from here: another viewpoint may show other grasps
         if last.code in _AWAY:
+            self._unsure = True
             try:
                 self._await_ready(f"after {last.code.name} ({last.message})", _RECOVERY_PAUSE)
             except SeegraspError as error:

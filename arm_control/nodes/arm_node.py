@@ -19,7 +19,7 @@ from seegrasp_msgs.action import ExecuteGrasp, MoveTo
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
-from arm_control.cancel import CancelToken
+from arm_control.cancel import CancelToken, wait_until
 from arm_control.drivers.gripper import GripperClient
 from arm_control.drivers.joint_states import JointStateMonitor
 from arm_control.drivers.trajectory import TrajectoryClient
@@ -46,6 +46,7 @@ from grasp_ros.tf_listener import TfListener
 
 _THREADS = 4
 _TF_TIMEOUT = 0.5  # s
+_URDF_TIMEOUT = 3.0  # s after the start: the latched URDF is on its way
 
 
 class ArmNode(Node):
@@ -142,7 +143,8 @@ class ArmNode(Node):
             return np.eye(4)
         return self._tf.lookup(self.arm.base_frame, frame, stamp or None, timeout_s=_TF_TIMEOUT)
 
-    def _require_planner(self) -> MotionPlanner:
+    def _require_planner(self, cancel: CancelToken) -> MotionPlanner:
+        wait_until(lambda: self._planner is not None or bool(self._urdf), _URDF_TIMEOUT, cancel)
         if self._planner is None:
             raise ConfigError(self._planner_error)
         return self._planner
@@ -152,7 +154,7 @@ class ArmNode(Node):
     def _execute_grasp(self, request: ExecuteGrasp.Goal, goal: ActiveGoal) -> ExecuteGrasp.Result:
         detection = parse_candidates(request, self.model, self.arm.base_frame, self._lookup)
         scaling = parse_scaling(request.velocity_scaling)
-        planner = self._require_planner()
+        planner = self._require_planner(goal.cancel)
         self.joints.arm()
         self.state.refresh(self.joints)
         self.state.require_empty(self.gripper)
@@ -228,7 +230,7 @@ class ArmNode(Node):
         self.joints.arm()
         self.state.refresh(self.joints)
         if target.kind != TargetKind.HERE:
-            path = self._timed("plan", goal, took, lambda: self._plan(target, scaling))
+            path = self._timed("plan", goal, took, lambda: self._plan(target, scaling, goal.cancel))
             self._timed("move", goal, took, lambda: self.trajectory.execute(path, goal.cancel))
         if width is not None:
             self._timed("gripper", goal, took, lambda: self._set_gripper(width, goal.cancel))
@@ -245,8 +247,8 @@ class ArmNode(Node):
         finally:
             took[stage] = (time.monotonic() - started) * 1e3
 
-    def _plan(self, target: Target, scaling: float | None) -> Trajectory:
-        planner = self._require_planner()
+    def _plan(self, target: Target, scaling: float | None, cancel: CancelToken) -> Trajectory:
+        planner = self._require_planner(cancel)
         if self.state.update_held(self.gripper) is None:
             self._held.publish(None, self.now_ns())
         q, width = self.joints.arm().q, self.gripper.width()

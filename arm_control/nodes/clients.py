@@ -127,7 +127,9 @@ class DetectorClient:
         self._base_frame = base_frame
         self._timeout = timeout
         self._max_grasps = max_grasps
-        self._caller = ActionCaller(node, DetectGrasps, "detect_grasps", _DETECTOR_CODES, callback_group)
+        self._caller = ActionCaller(
+            node, DetectGrasps, "detect_grasps", _DETECTOR_CODES, callback_group, accept_timeout=5.0
+        )
 
     def available(self) -> bool:
         """Whether detector_node is there."""

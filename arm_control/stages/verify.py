@@ -10,7 +10,7 @@ from grasp_core.errors import ErrorCode, ExecutionError
 
 def verify_grasp(ctx: ArmContext) -> str:
     """After closing: GRIPPER_EMPTY when the gripper is shut; else what it holds goes into the planner's scene."""
-    ctx.width = ctx.gripper.width()
+    ctx.width = min(ctx.width, ctx.gripper.width())  # joint states may lag behind the action's own result
     if ctx.width <= ctx.model.min_width + ctx.settings.held_width:
         raise ExecutionError(
             f"the gripper closed to {ctx.width * 1e3:.1f} mm: nothing is between the fingers", ErrorCode.GRIPPER_EMPTY

@@ -157,6 +157,15 @@ def test_object_that_cannot_be_carried_is_put_back(rig):
     assert not in_tray(rig.planner.poses[-1])
 
 
+def test_object_that_nobody_knows_of_is_put_back_first(rig):
+    """As after a restart of arm_node: the gripper is neither open nor shut."""
+    rig.robot.width = 0.04
+    eventually(lambda: rig.pick.arm_client.width() < 0.05)
+    result = rig.client.call(Pick.Goal(count=1), 20.0)
+    assert codes(result) == ["NONE"]
+    assert result.attempts[0].timings[0].stage == "put_back"
+
+
 def test_object_lost_on_the_way(rig):
     handle = rig.client.send(Pick.Goal(max_attempts=1))
     rig.client.wait_stage("place")
