@@ -94,6 +94,7 @@ def _set_physics(spec: mujoco.MjSpec) -> None:
     option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
     option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
     option.impratio = 10.0
+    option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # a diverged state is an error, not a new start
 
 
 def _add_surroundings(spec: mujoco.MjSpec, cell: Cell, with_bin: bool) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from grasp_core.errors import SeegraspError
 from grasp_sim.cell_model import TIME_STEP
 from grasp_sim.work_cell import WorkCell
 
@@ -82,11 +83,17 @@ class Simulation:
             self._thread.join(timeout=5.0)
 
     def replace(self, cell: WorkCell) -> None:
-        """Put another scene in place of the present one, between two ticks; returns when it is there."""
+        """Put another scene in place of the present one, between two ticks; returns when it is there.
+
+        Raises:
+            SeegraspError: time has stopped, because of an error or at the end of the process.
+        """
         with self.lock:
             self._next_cell = cell
             while self._next_cell is not None and self._running:
                 self._swapped.wait(timeout=0.5)
+            if self._next_cell is not None:
+                raise SeegraspError(f"the simulation has stopped ({self.error or 'ending'}): start sim_node anew")
 
     def _run(self) -> None:
         try:

@@ -11,7 +11,7 @@ import numpy as np
 from grasp_core import se3
 from grasp_core.arm import ArmProfile
 from grasp_core.cell import Cell
-from grasp_core.errors import ConfigError, InputError
+from grasp_core.errors import ConfigError, InputError, SeegraspError
 from grasp_core.gripper import Gripper
 from grasp_sim.arm_controller import JointServo, TrajectoryFollower
 from grasp_sim.cell_model import TIME_STEP, build_cell_model
@@ -21,6 +21,9 @@ from grasp_sim.objects import ObjectSpec
 from grasp_sim.robot_model import PALM
 
 HOME = "home"
+_DIVERGED = [
+    getattr(mujoco.mjtWarning, f"mjWARN_{name}").value for name in ("BADQPOS", "BADQVEL", "BADQACC", "BADCTRL")
+]
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ class WorkCell:
         mujoco.mj_forward(self.model, self.data)
 
     def step(self, count: int = 1) -> None:
-        """Advance by ``count`` steps of ``TIME_STEP`` s."""
+        """Advance by ``count`` steps of ``TIME_STEP`` s; SeegraspError when the physics diverge."""
         model, data = self.model, self.data
         for _ in range(count):
             # After step1 the kinematics and dynamics in data belong to the present state.
@@ -111,6 +114,8 @@ class WorkCell:
             self.gripper.update(data)
             mujoco.mj_step2(model, data)
             self.contacts.update(data, self.arm.moving)
+        if any(data.warning[kind].number for kind in _DIVERGED):
+            raise SeegraspError(f"the simulated physics diverged after {data.time:.3f} s: start again")
 
     def run(self, seconds: float) -> None:
         """Advance by simulated seconds."""

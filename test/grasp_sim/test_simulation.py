@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from grasp_core.errors import SeegraspError
 from grasp_sim.simulation import TICK, Simulation
 from grasp_sim.work_cell import WorkCell
 from test.grasp_sim.robot import cell_with
@@ -79,3 +80,5 @@ def test_a_failure_stops_time_and_is_kept() -> None:
     simulation._thread.join(timeout=10.0)
     assert not simulation.running
     assert isinstance(simulation.error, ValueError)
+    with pytest.raises(SeegraspError, match="broken"):
+        simulation.replace(cell_with())

@@ -1,12 +1,14 @@
 """The simulated robot: it stands still, follows, carries, and knows what it touches."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from grasp_core import se3
 from grasp_core.arm import ArmProfile
 from grasp_core.cell import Cell
-from grasp_core.errors import ConfigError, InputError
+from grasp_core.errors import ConfigError, InputError, SeegraspError
 from grasp_core.gripper import Gripper
 from grasp_sim.arm_controller import Outcome
 from grasp_sim.scenes import sample_scene
@@ -116,3 +118,11 @@ def test_what_disagrees_is_an_error() -> None:
         WorkCell(cell.model_copy(update={"cameras": (astray,)}), arm, gripper)
     with pytest.raises(ConfigError, match="home"):
         WorkCell(cell, arm.model_copy(update={"poses": {}}), gripper)
+
+
+def test_diverged_physics_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes its warnings into a file there
+    cell = cell_with(box((0.04, 0.04, 0.04)))
+    cell.data.qvel[-1] = np.nan
+    with pytest.raises(SeegraspError, match="diverged"):
+        cell.step(5)
