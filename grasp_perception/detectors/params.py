@@ -58,7 +58,7 @@ class AnalyticParams:
     nms_translation: float = 0.03
     nms_rotation: float = 30.0
     max_grasps: int = 1000
-    min_score: float = 0.02
+    min_score: float = 0.05
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depths", tuple(self.depths))

@@ -6,19 +6,27 @@ from grasp_core.gripper import Gripper
 from grasp_perception.detectors.antipodal import Contacts
 from grasp_perception.detectors.heightmap import HeightMap
 
-_WEIGHTS = {  # exponents of a weighted product
-    "friction": 0.8,
-    "coverage": 0.3,
-    "depth": 0.6,
-    "clearance": 0.3,
-    "stability": 0.8,
+# Success of a grasp as a logistic function of the logarithms of its factors: fitted (ridge, weights >= 0) to 479
+# simulated lifts from 28 bins of mixed objects, seen by a noisy depth camera; area under the ROC curve 0.88 on bins
+# left out. Weights of stability, upright and size are larger than fitted: the lifts were short, and without walls.
+_BIAS = 3.7
+_WEIGHTS = {
+    "friction": 0.5,
+    "coverage": 0.7,
+    "depth": 1.8,
+    "share": 0.55,
+    "clearance": 0.9,
+    "single": 1.2,
+    "seen": 0.9,
+    "width": 0.5,
+    "stability": 0.4,
     "upright": 0.4,
-    "single": 0.8,
-    "seen": 0.5,
-    "width": 0.3,
-    "size": 1.0,
+    "size": 1.5,
 }
-_GOOD_DEPTH = 0.025  # m
+_LEAST = 0.05  # no factor counts as less
+_GOOD_DEPTH = 0.02  # m
+_GOOD_SHARE = 0.6  # of the object's height above the support
+_GOOD_CLEARANCE = 0.006  # m
 _LEVER = 0.06  # m from the closing plane at which the weight of the object is held badly
 _THIN = 0.010  # m
 _LARGE = 0.35  # m: walls and furniture
@@ -34,30 +42,32 @@ def stability(scene: HeightMap, contacts: Contacts) -> torch.Tensor:
 def factors(
     scene: HeightMap, contacts: Contacts, unseen_tips: torch.Tensor, stable: torch.Tensor, gripper: Gripper
 ) -> dict[str, torch.Tensor]:
-    """What speaks for N grasps, each (N,) in [0, 1]."""
+    """What speaks for N grasps, each (N,) in (0, 1]."""
     thick = (contacts.extent / _THIN).clamp(max=1.0)
     slack = ((gripper.max_width - contacts.extent) / 0.02).clamp(0.0, 1.0)
-    return {
+    height = contacts.t[:, 2] - scene.support + contacts.depth
+    values = {
         "friction": contacts.friction,
-        "coverage": (contacts.coverage / 0.6).clamp(max=1.0),
-        "depth": (contacts.depth / _GOOD_DEPTH).clamp(max=1.0),
-        "clearance": (contacts.clearance / 0.008).clamp(max=1.0),
-        "stability": 0.15 + 0.85 * stable,
+        "coverage": contacts.coverage / 0.6,
+        "depth": contacts.depth / _GOOD_DEPTH,
+        "share": contacts.depth / height.clamp(min=0.005) / _GOOD_SHARE,
+        "clearance": contacts.clearance / _GOOD_CLEARANCE,
+        "stability": stable,
         "upright": contacts.R[:, 2, 2].abs(),
         "single": contacts.single,
         "seen": 1.0 - 0.4 * contacts.unseen - 0.6 * unseen_tips,
         "width": thick * slack,
         "size": torch.where(scene.extent[contacts.segment] > _LARGE, 0.2, 1.0),
     }
+    return {name: value.clamp(_LEAST, 1.0) for name, value in values.items()}
 
 
 def score(
     scene: HeightMap, contacts: Contacts, unseen_tips: torch.Tensor, stable: torch.Tensor, gripper: Gripper
 ) -> torch.Tensor:
-    """Score in [0, 1] of N grasps: the weighted product of the factors."""
+    """Probability of success (N,)."""
     parts = factors(scene, contacts, unseen_tips, stable, gripper)
-    log = sum(weight * parts[name].clamp(min=0.02).log() for name, weight in _WEIGHTS.items())
-    return log.exp().clamp(0.0, 1.0)
+    return torch.sigmoid(_BIAS + sum(weight * parts[name].log() for name, weight in _WEIGHTS.items()))
 
 
 def suppress(
