@@ -5,6 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine must not fail a property: no deadlines; the same examples every time.
+settings.register_profile("seegrasp", deadline=None, derandomize=True)
+settings.load_profile("seegrasp")
 
 # Ids 1..101 keep Fast DDS's ports below Linux's ephemeral range (DDSI-RTPS 9.6.1).
 _domains = itertools.count(20 + os.getpid() % 70)
