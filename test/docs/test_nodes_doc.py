@@ -1,0 +1,271 @@
+"""docs/NODES.md says what the code says: parameters, commands and their options, keys of the profiles, error codes."""
+
+import argparse
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+from rclpy.lifecycle import LifecycleNode
+from rclpy.node import Node
+
+from grasp_core.arm import ArmProfile
+from grasp_core.camera import CameraProfile
+from grasp_core.cell import Cell
+from grasp_core.errors import ErrorCode
+from grasp_core.gripper import Gripper
+from seegrasp.__main__ import COMMANDS, load
+from seegrasp.bringup_config import BringupSpec
+
+ROOT = Path(__file__).resolve().parents[2]
+DOC = ROOT / "docs" / "NODES.md"
+PROFILES: dict[str, type[BaseModel]] = {
+    "arms": ArmProfile,
+    "grippers": Gripper,
+    "cameras": CameraProfile,
+    "cells": Cell,
+    "bringup": BringupSpec,
+}
+NODES = {path.stem: path for path in sorted(ROOT.glob("*/nodes/*_node.py"))}
+
+
+# Reading the document.
+
+
+def section(heading: str) -> str:
+    """The text below that heading, up to the next one of the same or a higher level."""
+    lines = DOC.read_text(encoding="utf-8").splitlines()
+    start = next((i for i, line in enumerate(lines) if re.fullmatch(rf"#+ {re.escape(heading)}", line)), None)
+    assert start is not None, f"docs/NODES.md has no heading {heading!r}"
+    level = len(lines[start].split()[0])
+    below = lines[start + 1 :]
+    end = next((i for i, line in enumerate(below) if re.match(rf"#{{1,{level}}} ", line)), len(below))
+    return "\n".join(below[:end])
+
+
+def rows(text: str, first_column: str) -> list[list[str]]:
+    """The rows of every table whose first column is headed so; cells without the blanks around them."""
+    found, inside = [], False
+    for line in text.splitlines():
+        cells = [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if not cells:
+            inside = False
+        elif cells[0] == first_column:
+            inside = True
+        elif inside and not set(line) <= set("|-: "):
+            found.append(cells)
+    return found
+
+
+def code(text: str) -> str:
+    """What stands between backticks."""
+    return text.strip("`")
+
+
+# Parameters.
+
+
+class _Declared(Exception):
+    """All parameters of a node are declared: what else it does is of no interest."""
+
+
+@dataclass
+class _Recorder:
+    """In place of grasp_ros.params.Params: notes the declarations, with the defaults as values."""
+
+    found: dict[str, str] = field(default_factory=dict)  # name -> row of the table
+
+    def __call__(self, node: Node) -> "_Recorder":
+        return self
+
+    def declare(
+        self,
+        name: str,
+        default: Any,
+        description: str,
+        min: float | None = None,
+        max: float | None = None,
+        choices: Any = None,
+    ) -> Any:
+        cells = (f"`{name}`", kind(default), f"`{shown(default)}`", bounds(min, max, choices), description)
+        self.found[name] = f"| {' | '.join(cells)} |"
+        return default
+
+    def free(self, prefix: str) -> dict[str, Any]:
+        text = "any, handed to the detector; see below"
+        self.found[f"{prefix}.*"] = f"| `{prefix}.*` | any | none | | {text} |"
+        return {}
+
+    def check_unknown(self) -> None:
+        raise _Declared
+
+
+def kind(default: Any) -> str:
+    return "string" if isinstance(default, str) else type(default).__name__
+
+
+def shown(default: Any) -> str:
+    if isinstance(default, bool):
+        return str(default).lower()
+    return repr(default).replace("'", '"') if isinstance(default, (str, list)) else repr(default)
+
+
+def bounds(low: float | None, high: float | None, choices: Any) -> str:
+    if choices:
+        return ", ".join(f"`{c}`" for c in choices)
+    texts = ["" if bound is None else f"{bound:g}" for bound in (low, high)]
+    return f"{texts[0]} to {texts[1]}" if all(texts) else f"from {texts[0]}" if texts[0] else ""
+
+
+def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Parameter -> row, as the node's constructor declares them; no ROS graph is joined."""
+    module = importlib.import_module(".".join(NODES[name].relative_to(ROOT).with_suffix("").parts))
+    found = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Node)]
+    (node,) = (c for c in found if c.__module__ == module.__name__)
+    recorder = _Recorder()
+    for base in (Node, LifecycleNode):
+        monkeypatch.setattr(base, "__init__", lambda self, *_, **__: None)
+    monkeypatch.setattr(module, "Params", recorder)
+    with pytest.raises(_Declared):
+        node()
+    return recorder.found
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_parameters(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = declared(name, monkeypatch)
+    told = {code(cells[0]): cells for cells in rows(section(name), "parameter")}
+    problems = [f"remove {p!r}: the node does not declare it" for p in told.keys() - wanted.keys()]
+    for parameter, row in wanted.items():
+        if told.get(parameter) != rows(f"| parameter |\n{row}", "parameter")[0]:
+            problems.append(f"{'correct' if parameter in told else 'add'} {parameter!r}: {row}")
+    if not problems and list(told) != list(wanted):
+        problems.append(f"put them in the order of the code: {', '.join(wanted)}")
+    assert not problems, f"docs/NODES.md, {name}:\n" + "\n".join(problems)
+
+
+# Diagnostics.
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_diagnostics(name: str) -> None:
+    source = NODES[name].read_text(encoding="utf-8")
+    wanted = {f"{name}: {status}" for status in re.findall(r"iagnostics(?:\(self\))?\.add\(\"(\w+)\"", source)}
+    assert wanted, f"{NODES[name]}: no Diagnostics.add found"
+    told = {code(cells[0]) for cells in rows(section(name), "status")}
+    assert told == wanted, f"docs/NODES.md, {name}: statuses {sorted(told)}, the code has {sorted(wanted)}"
+
+
+# Error codes.
+
+
+def test_error_codes_exist() -> None:
+    text = section("Error codes")
+    named = {code(cells[0]): cells[1] for cells in rows(text, "code")}
+    assert named == {c.name: str(c.value) for c in ErrorCode}
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_error_codes_of_a_node_exist(name: str) -> None:
+    named = [c for cells in rows(section(name), "codes") for c in re.findall(r"`(\w+)`", cells[0])]
+    unknown = sorted(set(named) - set(ErrorCode.__members__))
+    assert not unknown, f"docs/NODES.md, {name}: no such error code: {', '.join(unknown)}"
+
+
+# Commands.
+
+
+class _Parsed(Exception):
+    """The parser of a command is complete."""
+
+
+def options(name: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The options of a command in their long form, and its positional arguments in capitals."""
+
+    def parse_args(parser: argparse.ArgumentParser, *_: Any) -> None:
+        actions = [a for a in parser._actions if not isinstance(a, argparse._HelpAction)]
+        raise _Parsed({a.option_strings[-1] if a.option_strings else a.dest.upper() for a in actions})
+
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
+    with pytest.raises(_Parsed) as parsed:
+        load(name)([])
+    return parsed.value.args[0]
+
+
+def test_commands() -> None:
+    told = {code(cells[0]): cells[1] for cells in rows(section("Command line"), "command")}
+    assert told == {f"seegrasp {name}": command.help for name, command in COMMANDS.items()}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_options(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = options(name, monkeypatch)
+    told = {code(cells[1]).split()[0] for cells in rows(section("Command line"), "of") if cells[0] == name}
+    assert told == wanted, f"docs/NODES.md, options of `seegrasp {name}`"
+
+
+# Keys of the profiles.
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every key that may stand in a file, `finger.length`; a list's or a mapping's with [] or .* before its own."""
+    for name, info in model.model_fields.items():
+        inner, mark = _inner(info.annotation)
+        if inner is None:
+            yield f"{prefix}{name}"
+        else:
+            yield from keys(inner, f"{prefix}{name}{mark}.")
+
+
+def _inner(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, ""
+    mark = {tuple: "[]", list: "[]", dict: ".*"}.get(getattr(annotation, "__origin__", None), "")
+    for part in get_args(annotation):
+        inner, below = _inner(part)
+        if inner is not None:
+            return inner, mark + below
+    return None, ""
+
+
+@pytest.mark.parametrize("folder", PROFILES)
+def test_keys_of_profiles(folder: str) -> None:
+    told = [code(cells[0]) for cells in rows(section(f"config/{folder}"), "key")]
+    wanted = list(keys(PROFILES[folder]))
+    missing, extra = sorted(set(wanted) - set(told)), sorted(set(told) - set(wanted))
+    assert told == wanted, f"docs/NODES.md, config/{folder}: missing {missing}, not in the code {extra}, or in disorder"
+
+
+# The test itself.
+
+
+def test_a_table_is_read() -> None:
+    text = r"""
+| parameter | type |
+|---|---|
+| `a` | x \| y |
+
+| other | type |
+|---|---|
+| `b` | z |
+"""
+    assert rows(text, "parameter") == [["`a`", "x | y"]]
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "text"),
+    [
+        (shown, True, "true"),
+        (shown, "", '""'),
+        (shown, 0.5, "0.5"),
+        (lambda b: bounds(*b, None), (0.0, None), "from 0"),
+        (lambda b: bounds(*b, None), (0.1, 5), "0.1 to 5"),
+        (lambda b: bounds(*b, ("x", "y")), (None, None), "`x`, `y`"),
+    ],
+)
+def test_values_are_shown(function: Callable[[Any], str], given: Any, text: str) -> None:
+    assert function(given) == text
