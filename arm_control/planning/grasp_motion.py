@@ -210,6 +210,7 @@ _PROGRESS = (
     ErrorCode.UNREACHABLE,
     ErrorCode.OUT_OF_LIMITS,
     ErrorCode.GOAL_IN_COLLISION,
+    ErrorCode.START_IN_COLLISION,  # of the lift: what is held is in contact too deep
     ErrorCode.NO_PATH,
     ErrorCode.TIMING_FAILED,
 )

@@ -18,7 +18,9 @@ from arm_control.planning.shapes import GRIPPER, HELD
 from grasp_core.errors import ErrorCode, PlanningError
 
 ESCAPE_DEPTH = 0.01  # m: deeper contacts of the start are an error
-HELD_DEPTH = 0.03  # m: the same for the held object, whose size is an estimate
+# m: the same for the held object. Its size is an estimate that takes in what it leaned on, such as a wall of the bin;
+# it cannot really be inside, and the rule that contacts must not deepen keeps the way out straight.
+HELD_DEPTH = 0.06
 ESCAPE_DISTANCE = 0.15  # m: how far the straight way out may go
 
 
