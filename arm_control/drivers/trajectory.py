@@ -1,4 +1,4 @@
-"""Joint trajectories through `control_msgs/action/FollowJointTrajectory`, watched on the steady clock."""
+"""Joint trajectories through `control_msgs/action/FollowJointTrajectory`, watched until the arm stands."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _RESULTS = {
 
 @dataclass(frozen=True)
 class MotionWatch:
-    """When a motion counts as failed (s on the steady clock, rad, rad/s)."""
+    """When a motion counts as failed (s of ROS time, rad, rad/s)."""
 
     factor: float = 4.0  # a trajectory may take this times its duration (slow simulator, speed slider) ...
     margin: float = 5.0  # ... plus this
     start_tolerance: float = 0.05  # how far the arm may be from a trajectory's first point
     goal_tolerance: float = 0.05  # how far from its last point in the end
     still: float = 0.02  # slower than this is standing still
-    settle_timeout: float = 2.0
+    settle_timeout: float = 2.0  # on the steady clock
 
 
 class TrajectoryClient:

@@ -37,7 +37,7 @@ THREADS = 6  # two actions with a goal that ends and one that begins each, the s
 
 
 class SimNode(Node):
-    """sim_node: robot, gripper and cameras of a cell, simulated; see the README for its topics."""
+    """sim_node: robot, gripper and cameras of a cell, simulated; see docs/NODES.md for its topics."""
 
     def __init__(self) -> None:
         super().__init__("sim_node")
