@@ -41,7 +41,7 @@ class GripperClient:
         return self.gripper.width_from_joint(self._joints.gripper_position())
 
     def start(self, width: float, force: float | None = None, allow_stall: bool = False) -> GripperMove:
-        """Send the command; InputError or OUT_OF_LIMITS for an opening or force beyond the gripper, GRIPPER_UNAVAILABLE."""
+        """Send the command; InputError (opening), OUT_OF_LIMITS (force), GRIPPER_UNAVAILABLE."""
         limits = self.gripper.force
         force = limits.default if force is None else force
         if not limits.min <= force <= limits.max:

@@ -307,7 +307,7 @@ class DetectorNode(LifecycleNode):
             "cloud_hz": self._clouds.rate(),
             "detections": self._detections.total,
             "tf_age_ms": -1.0 if self._tf.age_s is None else 1e3 * self._tf.age_s,
-            "device": "cpu",
+            "device": str(self._detector_params.get("device", "cpu")),
             **self._last,
             **{f"failed: {reason}": count for reason, count in self._faults.counts().items()},
         }
