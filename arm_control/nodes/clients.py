@@ -36,6 +36,7 @@ from grasp_ros.conversions import (
 
 _ARM_CODES = CallCodes(ErrorCode.CONTROLLER_UNAVAILABLE, ErrorCode.BUSY, ErrorCode.TIMEOUT)
 _DETECTOR_CODES = CallCodes(ErrorCode.DETECTOR_FAILED, ErrorCode.BUSY, ErrorCode.DETECTOR_FAILED)
+_ACCEPT_TIMEOUT = 5.0  # s: a node that computes, on a machine that does other things too
 _MOVE_TIMEOUT = 120.0  # s: arm_node watches its motions itself; this is for the case that it hangs
 _GRASP_TIMEOUT = 300.0
 
@@ -63,8 +64,8 @@ class ArmClient:
         self._gripper = gripper
         self._base_frame = base_frame
         self._joints = joints
-        self._move = ActionCaller(node, MoveTo, "move_to", _ARM_CODES, callback_group)
-        self._grasp = ActionCaller(node, ExecuteGrasp, "execute_grasp", _ARM_CODES, callback_group)
+        self._move = ActionCaller(node, MoveTo, "move_to", _ARM_CODES, callback_group, _ACCEPT_TIMEOUT)
+        self._grasp = ActionCaller(node, ExecuteGrasp, "execute_grasp", _ARM_CODES, callback_group, _ACCEPT_TIMEOUT)
         self._lock = threading.Lock()
         self._marker: Marker | None = None
         data.create_subscription(Marker, held_topic, self._on_marker, qos.LATCHED)
@@ -128,7 +129,7 @@ class DetectorClient:
         self._timeout = timeout
         self._max_grasps = max_grasps
         self._caller = ActionCaller(
-            node, DetectGrasps, "detect_grasps", _DETECTOR_CODES, callback_group, accept_timeout=5.0
+            node, DetectGrasps, "detect_grasps", _DETECTOR_CODES, callback_group, _ACCEPT_TIMEOUT
         )
 
     def available(self) -> bool:

@@ -76,6 +76,13 @@ class DetectorNode(LifecycleNode):
         self._grasps = self.create_publisher(GraspArray, "~/grasps", qos.RELIABLE)
         self._markers = self.create_publisher(MarkerArray, "~/grasp_markers", qos.RELIABLE)
         self._cloud_topic = self.resolve_topic_name("camera_node/cloud")
+        self._diagnostics = Diagnostics(self)
+        self._diagnostics.add("detector", self._report, hardware_id=self._p["detector"])
+        threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-_S // 10), on_clock_change=True)
+        self._jump_handle = self.get_clock().create_jump_callback(threshold, post_callback=self._on_time_jump)
+        if self._p["autostart"]:
+            self._start()
+        # The last: whoever sees the server sends goals, and loading a detector takes seconds.
         self._server = ActionServer(
             self,
             DetectGrasps,
@@ -84,12 +91,6 @@ class DetectorNode(LifecycleNode):
             callback_group=ReentrantCallbackGroup(),
             cancel_callback=lambda _: CancelResponse.ACCEPT,
         )
-        self._diagnostics = Diagnostics(self)
-        self._diagnostics.add("detector", self._report, hardware_id=self._p["detector"])
-        threshold = JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-_S // 10), on_clock_change=True)
-        self._jump_handle = self.get_clock().create_jump_callback(threshold, post_callback=self._on_time_jump)
-        if self._p["autostart"]:
-            self._start()
 
     def _frame_of_camera(self) -> str:
         for camera in self._cell.cameras:

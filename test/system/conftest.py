@@ -1,0 +1,39 @@
+"""The whole stack, started once for all tests of a module."""
+
+from collections.abc import Iterator
+
+import pytest
+import rclpy
+from rclpy.node import Node
+
+from grasp_core.cell import Cell
+from grasp_eval.demo import free_domain
+from seegrasp.bringup import Bringup
+from test.system.rig import Rig
+
+SETTINGS = (
+    "objects:=2",
+    "seed:=1",
+    "noise:=true",
+    "sim_node.families:=[box, cylinder]",  # what fails here is to be the fault that a test makes
+    "pick_node.recovery_timeout:=300.0",  # a node's start takes as long as the machine makes it
+)
+
+
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """The five processes of config/bringup/sim.yaml in a ROS domain of their own, and their client."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(free_domain()))
+        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        bringup = Bringup.load("sim", tmp_path_factory.mktemp("logs"), SETTINGS)
+        rclpy.init()
+        node = Node("system_test")
+        try:
+            with bringup:
+                rig = Rig(bringup, node, Cell.load("bin_picking"))
+                yield rig
+                rig.client.close()
+        finally:
+            node.destroy_node()
+            rclpy.try_shutdown()

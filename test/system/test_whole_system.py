@@ -1,0 +1,106 @@
+"""The five processes of the simulated cell over DDS: from depth to the tray, and what happens when one of them dies.
+
+The tests share one bringup, and each begins with a scene of its own.
+"""
+
+from itertools import pairwise
+
+import pytest
+from action_msgs.msg import GoalStatus
+
+from arm_control import grasping
+from grasp_core.errors import ErrorCode
+from grasp_ros.conversions import stamp_to_ns
+from test.system.rig import STILL, PickCall, Rig
+
+_MS = 1_000_000
+STAGES = ["observe", "detect", *(stage.name for stage in grasping.STAGES), "place", "verify_place"]
+ENDED = (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_CANCELED, GoalStatus.STATUS_ABORTED)
+
+
+def failed_then_picked(rig: Rig, call: PickCall, codes: set[ErrorCode]) -> None:
+    """The first attempt failed with one of the codes; the run went on and put an object into the tray."""
+    result = rig.finish(call)
+    assert result.attempts[0].error_code in codes, rig.story()
+    assert call.codes[-1] == "NONE", rig.story()
+    assert (ErrorCode(result.error_code), result.picked) == (ErrorCode.NONE, 1), rig.story()
+    rig.wait(lambda: rig.in_tray(), "an object in the tray")
+
+
+def test_one_object_from_depth_to_the_tray(rig: Rig):
+    rig.fresh_scene(objects=2, seed=1)
+    subscription = rig.watch_depth()
+    call = rig.start_pick(count=1)
+    result = rig.finish(call)
+    rig.node.destroy_subscription(subscription)
+
+    assert ErrorCode(result.error_code) in (ErrorCode.NONE, ErrorCode.REGION_CLEARED), rig.story()
+    assert (result.picked, call.status) == (1, GoalStatus.STATUS_SUCCEEDED), rig.story()
+    rig.wait(lambda: len(rig.in_tray()) == 1, "the object in the tray")
+
+    contacts = rig.contacts()
+    assert contacts["robot_contacts_in_motion"] == "0", f"{contacts}\n{rig.story()}"
+
+    attempt = result.attempts[-1]
+    assert [timing.stage for timing in attempt.timings] == STAGES, rig.story()
+    stamps = [stamp for stamp, _ in rig.depth_stamps]
+    assert all(a < b for a, b in pairwise(stamps))
+    assert all(stamp <= joints + 100 * _MS for stamp, joints in rig.depth_stamps), "a picture from the future"
+    assert stamp_to_ns(attempt.observed) in stamps
+    assert stamp_to_ns(attempt.start) < stamp_to_ns(attempt.observed)
+    assert attempt.candidates >= attempt.candidates_tried > 0
+    assert len(attempt.grasp.grasps) == 1
+
+
+def test_cancelling_stops_the_arm(rig: Rig):
+    rig.fresh_scene(objects=2, seed=1)
+    call = rig.start_pick(count=1)
+    rig.wait(lambda: rig.moving("execute_grasp: approach"), "the arm on its way to a grasp")
+    under_way = {goal for goal, status in rig.trajectories.items() if status not in ENDED}
+    rig.client.cancel_pick()
+    result = rig.finish(call)
+
+    assert ErrorCode(result.error_code) == ErrorCode.CANCELLED, rig.story()
+    assert (call.status, result.picked) == (GoalStatus.STATUS_CANCELED, 0)
+    rig.wait(lambda: rig.speed() < STILL, "the arm at rest")
+    rig.wait(lambda: all(rig.trajectories[goal] in ENDED for goal in under_way), "the end of the trajectory")
+    assert any(rig.trajectories[goal] == GoalStatus.STATUS_CANCELED for goal in under_way), rig.trajectories
+    known, seen, rig.peak_speed = set(rig.trajectories), rig.joint_messages, 0.0
+    rig.wait(lambda: rig.joint_messages > seen + 100, "a second more of joint states")
+    assert rig.peak_speed < STILL, "the arm moves after the cancellation"
+    assert set(rig.trajectories) == known, "another trajectory was sent after the cancellation"
+    assert rig.contacts()["robot_contacts_in_motion"] == "0", rig.story()
+
+
+def test_detector_dies_while_it_detects(rig: Rig):
+    rig.fresh_scene(objects=2, seed=1)
+    call = rig.start_pick(count=1)
+    rig.wait(rig.detecting, "a detection")
+    rig.kill("detector_node")
+    rig.wait(lambda: call.attempts, "the end of the attempt")
+    assert call.attempts[0].stage == "detect", rig.story()
+    rig.restart("detector_node")
+    failed_then_picked(rig, call, {ErrorCode.DETECTOR_FAILED})
+
+
+def test_camera_dies_on_the_way_to_the_picture(rig: Rig):
+    rig.fresh_scene(objects=2, seed=1)
+    call = rig.start_pick(count=1)
+    rig.wait(lambda: rig.moving("move_to: move"), "the arm on its way to the picture")
+    rig.kill("camera_node")
+    rig.wait(lambda: call.attempts, "the end of the attempt")
+    rig.restart("camera_node")
+    failed_then_picked(rig, call, {ErrorCode.NO_DEPTH, ErrorCode.STALE_DATA, ErrorCode.DETECTOR_FAILED})
+
+
+@pytest.mark.parametrize("stage", ["move_to: move", "execute_grasp: approach"])
+def test_simulator_dies_while_the_arm_moves(rig: Rig, stage: str):
+    rig.fresh_scene(objects=2, seed=1)
+    call = rig.start_pick(count=1)
+    rig.wait(lambda: rig.moving(stage), f"the arm moving in {stage}")
+    rig.kill("sim_node")
+    rig.wait(lambda: call.attempts, "the end of the attempt")
+    assert rig.move_to("home").error_code == ErrorCode.NO_JOINT_STATES, rig.story()
+    rig.restart("sim_node")
+    failed_then_picked(rig, call, {ErrorCode.CONTROLLER_UNAVAILABLE, ErrorCode.NO_JOINT_STATES})
+    assert "CONTROLLER_ABORTED" not in call.codes, f"a trajectory from where the arm is not\n{rig.story()}"
