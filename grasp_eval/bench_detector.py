@@ -15,7 +15,7 @@ from grasp_core.errors import SeegraspError
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
 from grasp_eval.detect import observe_images
-from grasp_eval.synthetic import clutter, wrist_camera
+from grasp_eval.synthetic import Scene, clutter, tabletop, wrist_camera
 from grasp_perception.detectors import make_detector
 
 
@@ -44,21 +44,24 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _scenes(points: int, data: Path | None) -> Iterator[tuple[str, Observation, Box]]:
-    yield "synthetic clutter", *_synthetic(points)
+    below = [0.5, 0.0, 0.0]
+    scenes = {
+        "synthetic table, 35 solids": (tabletop(), [0.5, -0.05, 0.8], Box([0.2, -0.25, 0.003], [0.82, 0.25, 0.3])),
+        "synthetic bin, 30 solids": (clutter(1, 30), [0.5, -0.05, 0.7], Box([0.26, -0.19, 0.01], [0.74, 0.19, 0.25])),
+    }
+    for name, (scene, eye, region) in scenes.items():
+        yield name, _seen(scene, se3.look_at(eye, below), points), region
     for folder in sorted((data / "real").iterdir()) if data else []:
         if "_empty" not in folder.name:
             found = observe_images(folder / "color.png", folder / "depth.png", folder / "camera.json", None)
             yield folder.name, found.observation, found.region
 
 
-def _synthetic(points: int) -> tuple[Observation, Box]:
-    """A bin with 30 solids, seen from above; the cloud is thinned at random to the number of points."""
-    seen = clutter(seed=1, count=30).observe(
-        wrist_camera(), se3.look_at([0.5, -0.05, 0.7], [0.5, 0.0, 0.0]), voxel=0.005, noise=0.001
-    )
+def _seen(scene: Scene, T_base_cam: np.ndarray, points: int) -> Observation:
+    """The scene from above with 1 mm of noise in 5 mm voxels, thinned at random to the number of points."""
+    seen = scene.observe(wrist_camera(), T_base_cam, voxel=0.005, noise=0.001)
     rows = np.random.default_rng(0).permutation(len(seen.cloud))[:points]
-    observation = Observation(seen.cloud[np.sort(rows)], T_base_cam=seen.T_base_cam)
-    return observation, Box([0.26, -0.19, 0.01], [0.74, 0.19, 0.25])
+    return Observation(seen.cloud[np.sort(rows)], T_base_cam=seen.T_base_cam)
 
 
 def _measure(

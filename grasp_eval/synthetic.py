@@ -122,3 +122,16 @@ def clutter(seed: int = 0, count: int = 16) -> Scene:
             radius = rng.uniform(0.02, 0.035)
             scene.add("sphere", (radius,) * 3, (x, y, scene.support + radius))
     return scene
+
+
+def tabletop(columns: int = 7, rows: int = 5) -> Scene:
+    """A table with boxes and standing cylinders in rows, 80 mm apart, x from 0.26 m on."""
+    scene = Scene()
+    for i in range(columns):
+        for j in range(rows):
+            place = (0.26 + 0.08 * i, -0.17 + 0.085 * j)
+            if (i + j) % 2:
+                scene.add("box", (0.025, 0.045, 0.05), (*place, 0.025), (0, 0, 0.7 * i))
+            else:
+                scene.add("cylinder", (0.016, 0.016, 0.06), (*place, 0.03))
+    return scene

@@ -21,7 +21,8 @@ from grasp_perception.detectors.params import AnalyticParams
 _MIN_POINTS = 50
 _MAX_POINTS = 400_000
 _MARGIN = 0.25  # m around the region that still matters to the gripper
-_FIRST = 20  # candidates of a seed that pass from the coarse search to the sieve
+_FIRST = 12  # candidates of a seed that reach the sieve
+_SLACK = 0.003  # m that the sieve may err
 _STEEP = 0.26  # rad: seeds tilted more than this are also approached along their normal
 
 
@@ -122,21 +123,20 @@ class AnalyticDetector:
     def _best(
         self, scene: heightmap.HeightMap, seeds: torch.Tensor, R: torch.Tensor, gripper: Gripper
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Candidates R (N, 3, 3), t (N, 3) of S seeds: palm free, fingers beside the object, the best few per seed."""
         p = self.params
-        quality, t, middle, _ = antipodal.coarse(scene, seeds, R, gripper, p)
-        quality, index = quality.topk(min(_FIRST, quality.shape[1]), dim=1)
+        quality, t, middle = antipodal.coarse(scene, seeds, R, gripper, p)
+        index = _variety(quality, p.in_plane)
+        quality = quality.gather(1, index).reshape(-1)
         rows = torch.arange(len(seeds), device=seeds.device)[:, None].expand_as(index)
         turn = (R[index] if R.dim() == 3 else R[rows, index]).flatten(0, 1)
-        tip = (t[rows, index]).flatten(0, 1) + turn[:, :, 0] * middle[rows, index].reshape(-1, 1)
-        promising = torch.nonzero(torch.isfinite(quality.reshape(-1)))[:, 0]
-        room = antipodal.sieve(scene, turn[promising], tip[promising], gripper, p)
-        promising = promising[room >= p.min_clearance - 0.003]
-        promising = promising[collision.palm_free(scene, turn[promising], tip[promising], gripper)]
-        left = torch.full_like(quality.reshape(-1), -torch.inf)
-        left[promising] = quality.reshape(-1)[promising]
-        best = left.view_as(quality).topk(min(p.per_seed, quality.shape[1]), dim=1)
-        chosen = (rows[:, :1] * quality.shape[1] + best.indices)[torch.isfinite(best.values)]
-        return turn[chosen], tip[chosen]
+        tip = t[rows, index].flatten(0, 1) + turn[:, :, 0] * middle[rows, index].reshape(-1, 1)
+        left = torch.nonzero(torch.isfinite(quality))[:, 0]
+        left = left[collision.palm_free(scene, turn[left], tip[left], gripper)]
+        left = _best_per_row(quality, left, index.shape, _FIRST)
+        left = left[antipodal.sieve(scene, turn[left], tip[left], gripper, p) >= p.min_clearance - _SLACK]
+        left = _best_per_row(quality, left, index.shape, p.per_seed)
+        return turn[left], tip[left]
 
     @torch.inference_mode()
     def _candidates(
@@ -153,6 +153,26 @@ class AnalyticDetector:
         score = scoring.score(scene, contacts, unseen, stable, gripper)
         good = free & (score >= p.min_score)
         return contacts[good], width[good], stable[good], score[good]
+
+
+def _variety(quality: torch.Tensor, in_plane: int) -> torch.Tensor:
+    """Columns (S, K) of quality (S, A) worth a look: per closing direction the upright one and the best tilted one."""
+    seeds, count = quality.shape
+    tilts = count // in_plane
+    first = torch.arange(0, count, tilts, device=quality.device).expand(seeds, in_plane)
+    if tilts == 1:
+        return first
+    tilted = quality.view(seeds, in_plane, tilts)[:, :, 1:].argmax(-1) + 1
+    return torch.cat([first, first + tilted], dim=1)
+
+
+def _best_per_row(quality: torch.Tensor, among: torch.Tensor, shape: tuple[int, int], count: int) -> torch.Tensor:
+    """Of the flat indices ``among`` into (S, K) the ``count`` of highest quality in each row."""
+    masked = torch.full_like(quality, -torch.inf)
+    masked[among] = quality[among]
+    best = masked.view(shape).topk(min(count, shape[1]), dim=1)
+    start = torch.arange(shape[0], device=quality.device)[:, None] * shape[1]
+    return (start + best.indices)[torch.isfinite(best.values)]
 
 
 @contextmanager

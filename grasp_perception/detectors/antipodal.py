@@ -21,7 +21,7 @@ _UNIT = 0.00025  # m, height resolution of the coarse search
 _FAR = 15_000  # in _UNIT
 _GATHER = 0x0102040810204080  # moves bit 0 of each of eight bytes into the top byte, the first byte lowest
 _FINE_STEP = 0.0025
-_FINE_REACH = 0.075  # m to each side
+_FINE_REACH = 0.0675  # m to each side
 _PAD_Y = (-0.9, -0.45, 0.0, 0.45, 0.9)  # of the half width of a finger
 _PAD_Z = (-0.001, -0.009, -0.017)  # m from the tips
 _PATCH = 0.004  # m: the pad touches what lies within this of the outermost point
@@ -38,6 +38,8 @@ class Contacts:
         clearance: (N,) free space between each finger and the object, m; negative where the fingers do not fit.
         friction: (N,) margin to the friction cone at the worse contact, in [0, 1].
         coverage: (N,) share of the pads that touches, in [0, 1].
+        fill: (N,) share of the space between the pads that is solid, in [0, 1].
+        fill_edge: (N,) the same along the emptier edge of the fingers, in [0, 1]: low where only a corner is held.
         depth: (N,) height of the object over the fingertips along the approach, m.
         unseen: (N,) share of unseen cells beside the two contacts, in [0, 1].
         single: (N,) share of the space between the fingers that belongs to one segment, in [0, 1].
@@ -50,6 +52,8 @@ class Contacts:
     clearance: torch.Tensor
     friction: torch.Tensor
     coverage: torch.Tensor
+    fill: torch.Tensor
+    fill_edge: torch.Tensor
     depth: torch.Tensor
     unseen: torch.Tensor
     single: torch.Tensor
@@ -111,7 +115,7 @@ def _sampled(
 
 def coarse(
     scene: HeightMap, seeds: torch.Tensor, R: torch.Tensor, gripper: Gripper, p: AnalyticParams
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Quick look at every seed, orientation and depth.
 
     Args:
@@ -121,7 +125,7 @@ def coarse(
 
     Returns:
         quality (S, A), -inf where no depth is possible; fingertip position t (S, A, 3) of the best depth; and the
-        sideways offset of the object's middle, and its thickness, (S, A) in m.
+        offset of the object's middle along the closing direction, (S, A) in m.
     """
     R = R if R.dim() == 4 else R[None]
     depths = torch.tensor(p.depths, device=seeds.device, dtype=torch.float32)
@@ -147,13 +151,14 @@ def coarse(
         + 0.3 * (gap_m / 0.035).clamp(max=1.0)
         - 1.0 * (extent < 0.01).float()
         + 0.5 * down[..., None]
+        - 0.3 * R[..., 2, 0].abs()[..., None]
     )
     quality, best = torch.where(ok, quality, -torch.inf).max(-1)
     pick = best[..., None]
     depth = depth.gather(-1, pick)[..., 0]
     middle = ((run[..., 0] - run[..., 1]) * (_STEP / 2)).gather(-1, pick)[..., 0]
     t = seeds[:, None] + R[..., 2] * depth[..., None]
-    return quality, t, middle, extent.gather(-1, pick)[..., 0]
+    return quality, t, middle
 
 
 def sieve(scene: HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper, p: AnalyticParams) -> torch.Tensor:
@@ -182,13 +187,28 @@ def refine(scene: HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper,
     friction = torch.minimum(sides[0][0], sides[1][0])
     coverage = torch.minimum(sides[0][1], sides[1][1])
 
+    full = inside.sum(-1).sum(-1) / (len(_PAD_Z) * (right + left - 1).clamp(min=1.0))[:, None]  # (N, Y)
+
     cell = cell[:, len(_PAD_Y) // 2, 0].long()  # the middle line at the tips
     rows = torch.arange(len(t), device=t.device)
     beside = [(half + s * (n.long() + 2)).clamp(0, 2 * half) for s, n in ((1, right), (-1, left))]
     unseen = sum(scene.unknown[cell[rows, b]] for b in beside) / 2
-    single, segment = _dominant(scene.label[cell[:, ::2]], inside[:, len(_PAD_Y) // 2, 0, ::2])
+    single, segment = _dominant(scene.label[cell[:, ::4]], inside[:, len(_PAD_Y) // 2, 0, ::4])
     t = t + R[:, :, 0] * middle[:, None]
-    return Contacts(R, t, extent, clearance, friction, coverage, _depth(scene, R, t, gripper), unseen, single, segment)
+    return Contacts(
+        R=R,
+        t=t,
+        extent=extent,
+        clearance=clearance,
+        friction=friction,
+        coverage=coverage,
+        fill=full.mean(1),
+        fill_edge=torch.minimum(full[:, 0], full[:, -1]),
+        depth=_depth(scene, R, t, gripper),
+        unseen=unseen,
+        single=single,
+        segment=segment,
+    )
 
 
 def _between(

@@ -55,22 +55,24 @@ def against_map(
     """
     fingers = _finger_samples(gripper, 0.002).to(t.device)
     palm = _palm_samples(gripper).to(t.device)
-    outwards = fingers.new_tensor([1.0, 0.0, 0.0])
-    offset = (width / 2)[:, None, None] * outwards
+    offset = (width / 2)[:, None, None] * fingers.new_tensor([1.0, 0.0, 0.0])
     local = torch.cat([fingers + offset, fingers * fingers.new_tensor([-1.0, 1.0, 1.0]) - offset], dim=1)
+    world = local @ R.transpose(1, 2) + t[:, None]
+    free = (world[..., 2].amin(1) > scene.support + 0.002) & ~scene.solid(world).any(1)
     wide = scene.dilated(_PALM_MARGIN)
-    back = torch.linspace(0.0, sweep, round(sweep / _SWEEP_STEP) + 1, device=t.device)
-    world_fingers = local @ R.transpose(1, 2) + t[:, None]
-    world_palm = palm @ R.transpose(1, 2) + t[:, None]
-    free = torch.ones(len(t), dtype=torch.bool, device=t.device)
-    for step in back:
-        shift = (R[:, :, 2] * step)[:, None]
-        free &= ~scene.solid(world_fingers - shift).any(1)
-        moved = world_palm - shift
-        free &= ~(wide[scene.index(moved[..., :2])] > moved[..., 2]).any(1)
-    free &= world_fingers[..., 2].amin(1) > scene.support + 0.002
-    tips = world_fingers[:, (fingers[:, 2] == 0.0).repeat(2)]
-    return free, scene.unknown[scene.index(tips[..., :2])].mean(1)
+    behind = palm @ R.transpose(1, 2) + t[:, None]
+    free &= ~(wide[scene.index(behind[..., :2])] > behind[..., 2]).any(1)
+    unseen = scene.unknown[scene.index(world[:, (fingers[:, 2] == 0.0).repeat(2), :2])].mean(1)
+
+    rows = torch.nonzero(free)[:, 0]  # only these need to be followed back
+    tips = (fingers[:, 2] > -0.011).repeat(2)
+    front = palm[:, 2] > -gripper.finger.length - 1e-6
+    shape, approach = torch.cat([world[rows][:, tips], behind[rows][:, front]], dim=1), R[rows, :, 2]
+    clear = torch.ones(len(rows), dtype=torch.bool, device=t.device)
+    for step in torch.linspace(0.0, sweep, round(sweep / _SWEEP_STEP) + 1, device=t.device)[1:]:
+        clear &= ~scene.solid(shape - (approach * step)[:, None]).any(1)
+    free[rows[~clear]] = False
+    return free, unseen
 
 
 def against_points(

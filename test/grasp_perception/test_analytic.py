@@ -10,7 +10,7 @@ from grasp_core.errors import ConfigError, DetectorError, ErrorCode, InputError
 from grasp_core.grasps import Grasps
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
-from grasp_eval.synthetic import Scene, clutter, wrist_camera
+from grasp_eval.synthetic import Scene, clutter, tabletop, wrist_camera
 from grasp_perception.detectors import Detector, make_detector, names
 
 GRIPPER = Gripper.load("robotiq_2f85")
@@ -119,16 +119,8 @@ def test_two_objects_are_not_taken_at_once() -> None:
 
 
 def test_clutter_gives_many_free_grasps_and_few_are_alike() -> None:
-    scene = Scene(support=0.0)
-    for i in range(7):
-        for j in range(5):
-            place = (0.26 + 0.08 * i, -0.17 + 0.085 * j)
-            if (i + j) % 2:
-                scene.add("box", (0.025, 0.045, 0.05), (*place, 0.025), (0, 0, 0.7 * i))
-            else:
-                scene.add("cylinder", (0.016, 0.016, 0.06), (*place, 0.03))
     region = Box([0.2, -0.25, 0.003], [0.82, 0.25, 0.3])
-    grasps, seen = _detect(scene, region=region)
+    grasps, seen = _detect(tabletop(), region=region)
     high = seen.cloud.points[seen.cloud.points[:, 2] > 0.007]
     assert len(grasps) >= 200
     assert max(_hits(high, grasps)) == 0
