@@ -18,6 +18,7 @@ _SAMPLE = 0.012  # m, spacing of the points that vote
 _MAX_LEAN = np.deg2rad(80.0)  # between the plane's normal and the camera's up
 _GRID = 0.02  # m
 _MIN_INLIERS = 100
+_NEAR = 2.0  # what is farther than this times the nearest things is the floor or the background
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,14 @@ def find(points: NDArray[np.float32], height: float = 0.35, reach: float = 2.0) 
     Raises:
         InputError: no plane that could be a table.
     """
-    near = points[(points[:, 2] < reach) & (points[:, 2] > 0)]
-    votes = Cloud(near).voxel_downsample(_SAMPLE).points.astype(np.float64) if len(near) else np.zeros((0, 3))
+    ahead = points[points[:, 2] > 0]
+    ahead = Cloud(ahead[ahead[:, 2] < reach]).voxel_downsample(_SAMPLE).points.astype(np.float64)
+    limit = min(reach, _NEAR * float(np.percentile(ahead[:, 2], 5))) if len(ahead) else reach
+    votes = ahead[ahead[:, 2] < limit]
     if len(votes) < _MIN_INLIERS:
-        raise InputError(f"no table found: only {len(votes)} points within {reach} m of the camera; check the depth")
+        raise InputError(
+            f"no table found: only {len(votes)} points within {limit:.1f} m of the camera; check the depth"
+        )
     weight = 1.0 / np.maximum((votes**2).sum(axis=1), 0.04)
     normal, offset = _ransac(votes, weight)
     for _ in range(3):
@@ -70,7 +75,7 @@ def find(points: NDArray[np.float32], height: float = 0.35, reach: float = 2.0) 
     x = np.array([1.0, 0.0, 0.0]) - normal * normal[0]
     x /= np.linalg.norm(x)
     R = np.stack([x, np.cross(normal, x), normal])  # rows: table axes in the camera's frame
-    flat = votes[on] @ R.T
+    flat = ahead[np.abs(ahead @ normal - offset) < _BAND] @ R.T
     patch = _largest_patch(flat[:, :2])
     low, high = patch.min(axis=0), patch.max(axis=0)
     origin = np.array([*(low + high) / 2.0, offset])

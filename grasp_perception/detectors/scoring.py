@@ -32,7 +32,8 @@ _WEIGHTS = {
 _CONSIDERED = 2500  # best grasps that enter the suppression
 _LEAST = 0.05  # no factor counts as less
 _GOOD_DEPTH = 0.02  # m
-_GOOD_SHARE = 0.6  # of the object's height above the support
+_GOOD_SHARE = 0.6  # of the height above the support of an object no taller than _TALL
+_TALL = 0.06  # m
 _GOOD_FILL = 0.8
 _GOOD_FILL_EDGE = 0.6
 _GOOD_CLEARANCE = 0.006  # m
@@ -54,14 +55,14 @@ def factors(
     """What speaks for N grasps, each (N,) in (0, 1]."""
     thick = (contacts.extent / _THIN).clamp(max=1.0)
     slack = ((gripper.max_width - contacts.extent) / 0.02).clamp(0.0, 1.0)
-    height = contacts.t[:, 2] - scene.support + contacts.depth
+    height = (contacts.t[:, 2] - scene.support + contacts.depth).clamp(0.005, _TALL)
     values = {
         "friction": contacts.friction,
         "coverage": contacts.coverage / 0.6,
         "fill": contacts.fill / _GOOD_FILL,
         "fill_edge": contacts.fill_edge / _GOOD_FILL_EDGE,
         "depth": contacts.depth / _GOOD_DEPTH,
-        "share": contacts.depth / height.clamp(min=0.005) / _GOOD_SHARE,
+        "share": contacts.depth / height / _GOOD_SHARE,
         "clearance": contacts.clearance / _GOOD_CLEARANCE,
         "stability": stable,
         "upright": contacts.R[:, 2, 2].abs(),
