@@ -23,6 +23,7 @@ _MAX_POINTS = 400_000
 _MARGIN = 0.25  # m around the region that still matters to the gripper
 _FIRST = 12  # candidates of a seed that reach the sieve
 _SLACK = 0.003  # m that the sieve may err
+_OUTSIDE = 0.008  # m that contacts may lie beside the region: pick regions keep 10 mm off the walls
 _STEEP = 0.26  # rad: seeds tilted more than this are also approached along their normal
 
 
@@ -76,7 +77,7 @@ class AnalyticDetector:
         if len(seeds) == 0:
             self.timings = clock.laps
             return Grasps.empty(self.name)
-        contacts, width, stable, score = self._evaluated(scene, seeds, facing, gripper)
+        contacts, width, stable, score = self._evaluated(scene, seeds, facing, gripper, region)
         clock.lap("search")
         keep = scoring.suppress(
             contacts.R, contacts.t, score, p.nms_translation, np.deg2rad(p.nms_rotation), p.max_grasps
@@ -104,7 +105,12 @@ class AnalyticDetector:
         return seeds, normals.estimate(points, seeds, view)[0]
 
     def _evaluated(
-        self, scene: heightmap.HeightMap, seeds: NDArray[np.float32], facing: NDArray[np.float64], gripper: Gripper
+        self,
+        scene: heightmap.HeightMap,
+        seeds: NDArray[np.float32],
+        facing: NDArray[np.float64],
+        gripper: Gripper,
+        region: Box | None,
     ) -> tuple[antipodal.Contacts, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Contacts, opening, stability and score of the good candidates; the seeds are shared among the workers."""
         p = self.params
@@ -116,7 +122,7 @@ class AnalyticDetector:
             own = torch.as_tensor(own, dtype=torch.float32, device=p.device)
             jobs += [(own[i :: p.workers], seeds[steep][i :: p.workers]) for i in range(p.workers)]
         jobs = [(R, torch.as_tensor(start, device=p.device)) for R, start in jobs if len(start)]
-        parts = list(self._pool.map(lambda job: self._candidates(scene, job[1], job[0], gripper), jobs))
+        parts = list(self._pool.map(lambda job: self._candidates(scene, job[1], job[0], gripper, region), jobs))
         contacts = antipodal.Contacts.concatenate([part[0] for part in parts])
         return contacts, *(torch.cat([part[i] for part in parts]) for i in (1, 2, 3))
 
@@ -140,19 +146,35 @@ class AnalyticDetector:
 
     @torch.inference_mode()
     def _candidates(
-        self, scene: heightmap.HeightMap, seeds: torch.Tensor, orientation: torch.Tensor, gripper: Gripper
+        self,
+        scene: heightmap.HeightMap,
+        seeds: torch.Tensor,
+        orientation: torch.Tensor,
+        gripper: Gripper,
+        region: Box | None,
     ) -> tuple[antipodal.Contacts, torch.Tensor, torch.Tensor, torch.Tensor]:
         """Of some seeds: contacts, opening, stability and score of the candidates that fit, hold and are free."""
         p = self.params
         R, t = self._best(scene, seeds, orientation, gripper)
         contacts = antipodal.refine(scene, R, t, gripper, p)
-        contacts = contacts[(contacts.clearance >= p.min_clearance - 1e-6) & (contacts.friction > 0)]
+        good = (contacts.clearance >= p.min_clearance - 1e-6) & (contacts.friction > 0)
+        contacts = contacts[good & _inside(region, contacts)]
         width = (contacts.extent + 2 * contacts.clearance).clamp(max=gripper.max_width)
         free, unseen = collision.against_map(scene, contacts.R, contacts.t, width, gripper, p.sweep)
         stable = scoring.stability(scene, contacts)
         score = scoring.score(scene, contacts, unseen, stable, gripper)
         good = free & (score >= p.min_score)
         return contacts[good], width[good], stable[good], score[good]
+
+
+def _inside(region: Box | None, contacts: antipodal.Contacts) -> torch.Tensor:
+    """Which grasps (N,) touch their object inside the region: else a bin's wall would be taken with the object."""
+    if region is None:
+        return torch.ones_like(contacts.extent, dtype=torch.bool)
+    low, high = (contacts.t.new_tensor(edge[:2]) for edge in (region.min - _OUTSIDE, region.max + _OUTSIDE))
+    reach = contacts.R[:, :2, 0] * (contacts.extent / 2)[:, None]
+    ends = torch.stack([contacts.t[:, :2] + reach, contacts.t[:, :2] - reach])
+    return ((ends > low) & (ends < high)).all(2).all(0)
 
 
 def _variety(quality: torch.Tensor, in_plane: int) -> torch.Tensor:

@@ -106,6 +106,18 @@ def test_bin_walls_are_obstacles_and_not_grasped() -> None:
     assert distance.max() < 0.06
 
 
+def test_a_wall_is_not_taken_together_with_the_object_at_it() -> None:
+    scene = Scene(support=0.006).add_bin((0.5, 0.0), (0.4, 0.3), 0.06)
+    scene.add("box", (0.055, 0.09, 0.05), (0.6725, 0.0, 0.031))  # touches the wall at x = 0.7
+    region = Box([0.31, -0.14, 0.01], [0.69, 0.14, 0.25])
+    everywhere, _ = _detect(scene, region=Box([0.2, -0.3, 0.01], [0.8, 0.3, 0.25]))
+    across = np.abs(everywhere.R[:, 0, 0]) > 0.9
+    assert (across & (everywhere.t[:, 0] + everywhere.width / 2 > 0.71)).any()  # the trap is there
+    grasps, _ = _detect(scene, region=region)
+    finger = grasps.t[:, 0] + np.abs(grasps.R[:, 0, 0]) * grasps.width / 2
+    assert np.all(finger < 0.71)
+
+
 def test_two_objects_are_not_taken_at_once() -> None:
     scene = (
         Scene().add("box", (0.03, 0.08, 0.06), (0.48, 0.0, 0.03)).add("box", (0.03, 0.08, 0.03), (0.512, 0.0, 0.015))
