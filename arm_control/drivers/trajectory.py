@@ -37,6 +37,7 @@ class MotionWatch:
     goal_tolerance: float = 0.05  # how far from its last point in the end
     still: float = 0.02  # slower than this is standing still
     settle_timeout: float = 2.0  # on the steady clock
+    rest_timeout: float = 10.0  # how long something else may go on moving the arm
 
 
 class TrajectoryClient:
@@ -72,6 +73,19 @@ class TrajectoryClient:
             return not self._joints.settled(self._watch.still)
         except SeegraspError:
             return True
+
+    def await_rest(self, cancel: CancelToken) -> None:
+        """Wait until the arm stands still: no plan from where it is only passing.
+
+        ExecutionError: NO_JOINT_STATES; BUSY when it goes on moving, though not by this client. `Cancelled`.
+        """
+        limit = self._watch.rest_timeout
+        if not wait_until(lambda: self._joints.settled(self._watch.still), limit, cancel, 0.02):
+            raise ExecutionError(
+                f"the arm has been moving for {limit:.0f} s without a goal from here: end what commands "
+                f"{self._caller.name}, or whoever guides the arm by hand",
+                ErrorCode.BUSY,
+            )
 
     def execute(self, trajectory: Trajectory, cancel: CancelToken, settle: bool = True) -> None:
         """Execute from where the arm stands.

@@ -155,7 +155,7 @@ class ArmNode(Node):
         detection = parse_candidates(request, self.model, self.arm.base_frame, self._lookup)
         scaling = parse_scaling(request.velocity_scaling)
         planner = self._require_planner(goal.cancel)
-        self.joints.arm()
+        self.trajectory.await_rest(goal.cancel)
         self.state.refresh(self.joints)
         self.state.require_empty(self.gripper)
         ctx = self._grasp_context(planner, detection, scaling, goal)
@@ -227,7 +227,7 @@ class ArmNode(Node):
         width = parse_gripper(request, self.model)
         scaling = parse_scaling(request.velocity_scaling)
         took: dict[str, float] = {}
-        self.joints.arm()
+        self.trajectory.await_rest(goal.cancel)
         self.state.refresh(self.joints)
         if target.kind != TargetKind.HERE:
             path = self._timed("plan", goal, took, lambda: self._plan(target, scaling, goal.cancel))

@@ -17,6 +17,7 @@ from seegrasp_msgs.action import ExecuteGrasp, MoveTo
 from visualization_msgs.msg import Marker
 
 from arm_control.cancel import wait_future
+from arm_control.drivers.trajectory import MotionWatch
 from arm_control.nodes.arm_node import ArmNode
 from arm_control.nodes.status import held_from_marker
 from grasp_core import se3
@@ -204,6 +205,25 @@ def test_moves_and_sets_the_gripper(rig):
     here = MoveTo.Goal(target_type=MoveTo.Goal.HERE, set_gripper=True, gripper_width=0.02)
     rig.robot.object_width = 0.03
     assert code(rig.move.call(here)) == "NONE"  # stopping on an object is what closing is for
+
+
+def test_no_plan_while_something_else_moves_the_arm(rig):
+    rig.robot.qd = np.full(6, 0.3)
+    eventually(rig.arm.trajectory.moving)
+    handle = rig.move.send(MoveTo.Goal(name="home"))
+    eventually(lambda: rig.arm.gate.active is not None)
+    rig.robot.qd = np.zeros(6)
+    assert code(rig.move.result(handle).result) == "NONE"
+    assert len(rig.robot.trajectories) == 1
+
+
+def test_an_arm_that_something_else_keeps_moving(rig, monkeypatch):
+    monkeypatch.setattr(rig.arm.trajectory, "_watch", MotionWatch(rest_timeout=0.2))
+    rig.robot.qd = np.full(6, 0.3)
+    eventually(rig.arm.trajectory.moving)
+    for result in (rig.move.call(MoveTo.Goal(name="home")), rig.grasp.call(grasp_goal(rig))):
+        assert code(result) == "BUSY"
+    assert rig.robot.trajectories == []
 
 
 def test_opening_releases_what_is_held(rig):
