@@ -7,7 +7,8 @@ import signal
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ PATIENCE_S = 180.0  # for anything that the stack does by itself, on a machine t
 READY_S = 300.0
 MOVING = 0.1  # rad/s
 STILL = 0.02
+_ENDED = (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_CANCELED, GoalStatus.STATUS_ABORTED)
 _TAIL = 25  # log lines of each node in the message of a failure
 
 
@@ -157,6 +159,10 @@ class Rig:
         """Whether detector_node works on a goal."""
         return GoalStatus.STATUS_EXECUTING in self.detections.values()
 
+    def trajectories_under_way(self) -> set[bytes]:
+        """The controller's goals that have not ended."""
+        return {goal for goal, status in self.trajectories.items() if status not in _ENDED}
+
     def moving(self, stage: str) -> bool:
         """Whether the arm moves in a stage of arm_node such as "execute_grasp: approach"."""
         return self.arm_stage == stage and self.speed() > MOVING
@@ -204,6 +210,15 @@ class Rig:
         self.bringup.restart(name)
         self.killed.discard(name)
 
+    @contextmanager
+    def frozen(self, name: str) -> Iterator[None]:
+        """A node's process group hangs (SIGSTOP)."""
+        os.killpg(self.bringup.pid(name), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.killpg(self.bringup.pid(name), signal.SIGCONT)
+
     def watch_depth(self) -> Any:
         """Collect the stamps of the depth pictures; returns the subscription, to be destroyed."""
         self.depth_stamps = []
@@ -219,6 +234,8 @@ class Rig:
         self.client.reset("bin", objects, seed, self._abort)
         with self.changed:
             seen, self._objects = self.joint_messages, {}
+            self.trajectories.clear()  # those of a node that was killed never end
+            self.detections.clear()
         self.wait(lambda: self.joint_messages > seen + 5 and self.speed() < STILL, "the arm at rest in the new scene")
         self.wait(lambda: len(self._objects) == objects and not self.in_tray(), "the new scene")
 

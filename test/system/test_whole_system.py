@@ -15,7 +15,6 @@ from test.system.rig import STILL, PickCall, Rig
 
 _MS = 1_000_000
 STAGES = ["observe", "detect", *(stage.name for stage in grasping.STAGES), "place", "verify_place"]
-ENDED = (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_CANCELED, GoalStatus.STATUS_ABORTED)
 
 
 def failed_then_picked(rig: Rig, call: PickCall, codes: set[ErrorCode]) -> None:
@@ -56,15 +55,15 @@ def test_cancelling_stops_the_arm(rig: Rig):
     rig.fresh_scene(objects=2, seed=1)
     call = rig.start_pick(count=1)
     rig.wait(lambda: rig.moving("execute_grasp: approach"), "the arm on its way to a grasp")
-    under_way = {goal for goal, status in rig.trajectories.items() if status not in ENDED}
+    under_way = rig.trajectories_under_way()
     rig.client.cancel_pick()
     result = rig.finish(call)
 
     assert ErrorCode(result.error_code) == ErrorCode.CANCELLED, rig.story()
     assert (call.status, result.picked) == (GoalStatus.STATUS_CANCELED, 0)
     rig.wait(lambda: rig.speed() < STILL, "the arm at rest")
-    rig.wait(lambda: all(rig.trajectories[goal] in ENDED for goal in under_way), "the end of the trajectory")
-    assert any(rig.trajectories[goal] == GoalStatus.STATUS_CANCELED for goal in under_way), rig.trajectories
+    rig.wait(lambda: not rig.trajectories_under_way(), "the end of the trajectory")
+    assert {rig.trajectories[goal] for goal in under_way} == {GoalStatus.STATUS_CANCELED}, rig.story()
     known, seen, rig.peak_speed = set(rig.trajectories), rig.joint_messages, 0.0
     rig.wait(lambda: rig.joint_messages > seen + 100, "a second more of joint states")
     assert rig.peak_speed < STILL, "the arm moves after the cancellation"
@@ -104,3 +103,27 @@ def test_simulator_dies_while_the_arm_moves(rig: Rig, stage: str):
     rig.restart("sim_node")
     failed_then_picked(rig, call, {ErrorCode.CONTROLLER_UNAVAILABLE, ErrorCode.NO_JOINT_STATES})
     assert "CONTROLLER_ABORTED" not in call.codes, f"a trajectory from where the arm is not\n{rig.story()}"
+
+
+def test_simulator_hangs_while_the_arm_moves(rig: Rig):
+    """As a driver that no longer answers, and does later: what it had begun has ended then, and the run goes on."""
+    rig.fresh_scene(objects=2, seed=1)
+    call = rig.start_pick(count=1)
+    rig.wait(lambda: rig.moving("execute_grasp: approach"), "the arm on its way to a grasp")
+    under_way = rig.trajectories_under_way()
+    with rig.frozen("sim_node"):
+        rig.wait(lambda: call.attempts, "the end of the attempt")
+    failed_then_picked(rig, call, {ErrorCode.CONTROLLER_UNAVAILABLE, ErrorCode.NO_JOINT_STATES})
+    assert not under_way & rig.trajectories_under_way(), rig.story()
+
+
+def test_arm_node_dies_while_it_carries_an_object(rig: Rig):
+    """Nobody knows any more what the gripper holds: it is put back, and picked again."""
+    rig.fresh_scene(objects=2, seed=1)
+    call = rig.start_pick(count=1)
+    rig.wait(lambda: call.stage == "place" and rig.moving("move_to: move"), "the arm on its way to the tray")
+    rig.kill("arm_node")
+    rig.wait(lambda: call.attempts, "the end of the attempt")
+    rig.restart("arm_node")
+    failed_then_picked(rig, call, {ErrorCode.CONTROLLER_UNAVAILABLE})
+    assert any(attempt.timings[0].stage == "put_back" for attempt in call.result.attempts), rig.story()
