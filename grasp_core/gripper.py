@@ -20,11 +20,11 @@ class Finger(config.StrictModel):
 
     thickness: Positive  # along the closing direction, outwards from the pad
     width: Positive  # across, along y
-    length: Positive  # from the tip back to the palm
+    length: Positive  # from the tip back to the knuckles
 
 
-class Palm(config.StrictModel):
-    """The box behind the fingers, m: size along x (closing), y, z (approach)."""
+class Part(config.StrictModel):
+    """A box behind the fingers, centred on the approach axis, m: size along x (closing), y, z (approach)."""
 
     size: tuple[Positive, Positive, Positive]
 
@@ -80,7 +80,8 @@ class Gripper(config.StrictModel):
     min_width: NonNegative = 0.0
     finger: Finger
     pad_height: Positive
-    palm: Palm
+    knuckles: Part
+    palm: Part
     tcp_from_flange: Positive
     tcp_yaw: float = 0.0
     mass: Positive
@@ -124,20 +125,22 @@ class Gripper(config.StrictModel):
         return float(np.interp(position, np.asarray(self.joint.position)[order], np.asarray(self.joint.width)[order]))
 
     def boxes(self, width: float | NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Collision boxes (left finger at -x, right finger at +x, palm) in the grasp frame at an opening.
+        """Collision boxes (left finger at -x, right finger at +x, knuckles, palm) in the grasp frame at an opening.
 
         Args:
             width: opening in m, scalar or (...).
 
         Returns:
-            centres (..., 3, 3) and full sizes (..., 3, 3), box index second to last.
+            centres (..., 4, 3) and full sizes (..., 4, 3), box index second to last.
         """
         width = np.asarray(width, dtype=np.float64)
-        centres = np.zeros((*width.shape, 3, 3))
+        centres = np.zeros((*width.shape, 4, 3))
         offset = width / 2.0 + self.finger.thickness / 2.0
         centres[..., 0, 0], centres[..., 1, 0] = -offset, offset
         centres[..., :2, 2] = -self.finger.length / 2.0
-        centres[..., 2, 2] = -self.finger.length - self.palm.size[2] / 2.0
+        centres[..., 2, 2] = -self.finger.length - self.knuckles.size[2] / 2.0
+        centres[..., 3, 2] = -self.finger.length - self.knuckles.size[2] - self.palm.size[2] / 2.0
         finger = [self.finger.thickness, self.finger.width, self.finger.length]
-        sizes = np.broadcast_to(np.array([finger, finger, self.palm.size]), (*width.shape, 3, 3))
+        boxes = np.array([finger, finger, self.knuckles.size, self.palm.size])
+        sizes = np.broadcast_to(boxes, (*width.shape, 4, 3))
         return centres, sizes

@@ -94,7 +94,10 @@ def add_gripper(spec: mujoco.MjSpec, gripper: Gripper, flange: str) -> None:
     T = gripper.T_flange_tcp
     palm = spec.body(flange).add_body(name=PALM, pos=T[:3, 3].tolist(), quat=wxyz(T[:3, :3]))
     mass = gripper.mass * (1 - 2 * FINGER_MASS_SHARE)
-    _box(palm, f"{PALM}_0", centres[2], sizes[2], _BODY, mass=mass)
+    behind = list(zip(centres[2:], sizes[2:], strict=True))
+    volume = sum(float(np.prod(size)) for _, size in behind)
+    for i, (centre, size) in enumerate(behind):
+        _box(palm, f"{PALM}_{i}", centre, size, _BODY, mass=mass * float(np.prod(size)) / volume)
     for name, side, centre in zip(FINGERS, (-1.0, 1.0), centres[:2], strict=True):
         closed = np.array([centre[0] - side * gripper.max_width / 2, centre[1], centre[2]])
         _add_finger(palm, gripper, name, side, closed)

@@ -17,9 +17,9 @@ from grasp_core.errors import ConfigError
 from grasp_core.gripper import Gripper
 
 FINGERS = ("left_finger", "right_finger")
-PALM = "palm"
+KNUCKLES, PALM = "knuckles", "palm"
 HELD = "held_object"
-GRIPPER = (*FINGERS, PALM)
+GRIPPER = (*FINGERS, KNUCKLES, PALM)
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def arm_shapes(urdf: str, kin: Kinematics) -> list[Shape]:
 
 
 def gripper_shapes(kin: Kinematics, gripper: Gripper, width: float) -> list[Shape]:
-    """Fingers and palm at an opening of `width` m."""
+    """Fingers, knuckles and palm at an opening of `width` m."""
     tcp = kin.model.frames[kin.tcp_id]
     centres, sizes = gripper.boxes(width)
     place = [tcp.placement.homogeneous @ se3.make(np.eye(3), c) for c in centres]

@@ -37,6 +37,8 @@ class Contacts:
         extent: (N,) thickness of the object along the closing direction, m.
         clearance: (N,) free space between each finger and the object, m; negative where the fingers do not fit.
         friction: (N,) margin to the friction cone at the worse contact, in [0, 1].
+        wedge: (N,) margin to the friction cone where the object widens towards the fingertips, in [0, 1]: closing
+            on the upper half of a ball pushes it out of the fingers.
         coverage: (N,) share of the pads that touches, in [0, 1].
         fill: (N,) share of the space between the pads that is solid, in [0, 1].
         fill_edge: (N,) the same along the emptier edge of the fingers, in [0, 1]: low where only a corner is held.
@@ -51,6 +53,7 @@ class Contacts:
     extent: torch.Tensor
     clearance: torch.Tensor
     friction: torch.Tensor
+    wedge: torch.Tensor
     coverage: torch.Tensor
     fill: torch.Tensor
     fill_edge: torch.Tensor
@@ -201,6 +204,7 @@ def refine(scene: HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper,
         extent=extent,
         clearance=clearance,
         friction=friction,
+        wedge=_wedge(ends, z, p.friction),
         coverage=coverage,
         fill=full.mean(1),
         fill_edge=torch.minimum(full[:, 0], full[:, -1]),
@@ -263,6 +267,14 @@ def _contact(end: torch.Tensor, y: torch.Tensor, z: torch.Tensor, friction: floa
     tangent = torch.hypot(slopes[0], slopes[1])
     coverage = (present & (end > first - _PATCH)).float().mean((1, 2))
     return (1.0 - tangent / friction).clamp(0.0, 1.0), coverage
+
+
+def _wedge(ends: list[torch.Tensor], z: torch.Tensor, friction: float) -> torch.Tensor:
+    """Margin (N,) to the friction cone where the ends (N, Y, Z) of the two runs widen towards the tips."""
+    half = [end[..., :2].amax(1) for end in ends]  # (N, 2) at the tips and above
+    slope = sum(h[:, 0] - h[:, 1] for h in half) / 2 / float(z[0] - z[1])
+    above = torch.minimum(half[0][:, 1], half[1][:, 1]) > -1.0  # nothing above: the side of a flat thing
+    return torch.where(above, (1.0 - slope / friction).clamp(0.0, 1.0), 1.0)
 
 
 def _dominant(label: torch.Tensor, inside: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -27,19 +27,21 @@ def _finger_samples(gripper: Gripper, margin: float) -> torch.Tensor:
 
 
 def _palm_samples(gripper: Gripper) -> torch.Tensor:
-    """Samples (P, 3) on the palm's front and its vertical edges, in the grasp frame."""
-    size_x, size_y, size_z = gripper.palm.size
-    x, y = _steps(-size_x / 2, size_x / 2, _PALM_STEP), _steps(-size_y / 2, size_y / 2, _PALM_STEP)
-    front = torch.cartesian_prod(x, y, torch.tensor([-gripper.finger.length]))
-    back = -gripper.finger.length - _steps(size_z / 3, size_z, size_z / 3)
-    sides = torch.cartesian_prod(x, y[[0, -1]], back)
-    ends = torch.cartesian_prod(x[[0, -1]], y, back)
-    return torch.cat([front, sides, ends])
+    """Samples (P, 3) on the fronts and the vertical edges of knuckles and palm, in the grasp frame."""
+    samples, start = [], -gripper.finger.length
+    for size_x, size_y, size_z in (gripper.knuckles.size, gripper.palm.size):
+        x, y = _steps(-size_x / 2, size_x / 2, _PALM_STEP), _steps(-size_y / 2, size_y / 2, _PALM_STEP)
+        back = start - _steps(size_z / 3, size_z, size_z / 3)
+        samples.append(torch.cartesian_prod(x, y, torch.tensor([start])))
+        samples.append(torch.cartesian_prod(x, y[[0, -1]], back))
+        samples.append(torch.cartesian_prod(x[[0, -1]], y, back))
+        start -= size_z
+    return torch.cat(samples)
 
 
 def palm_free(scene: HeightMap, R: torch.Tensor, t: torch.Tensor, gripper: Gripper) -> torch.Tensor:
-    """Quick check (N,) of the front of the palm at its pose."""
-    size_x, size_y, _ = gripper.palm.size
+    """Quick check (N,) of the front of the knuckles at its pose."""
+    size_x, size_y, _ = gripper.knuckles.size
     x, y = _steps(-size_x / 2, size_x / 2, 0.035), _steps(-size_y / 2, size_y / 2, 0.035)
     local = torch.cartesian_prod(x, y, torch.tensor([-gripper.finger.length])).to(t.device)
     return ~scene.solid(local @ R.transpose(1, 2) + t[:, None]).any(1)
@@ -79,7 +81,7 @@ def against_points(
     points: torch.Tensor, R: torch.Tensor, t: torch.Tensor, width: torch.Tensor, gripper: Gripper
 ) -> torch.Tensor:
     """Which grasps (N,) have no point of the cloud (M, 3) inside the boxes of the gripper."""
-    finger, palm = gripper.finger, gripper.palm.size
+    finger = gripper.finger
     free = torch.ones(len(t), dtype=torch.bool, device=t.device)
     for start in range(0, len(t), _CHUNK):
         part = slice(start, start + _CHUNK)
@@ -88,6 +90,8 @@ def against_points(
         half = (width[part] / 2)[:, None]
         hit = (x > half) & (x < half + finger.thickness) & (y < finger.width / 2) & (z < 0) & (z > -finger.length)
         behind = -finger.length - z
-        hit |= (x < palm[0] / 2) & (y < palm[1] / 2) & (behind > 0) & (behind < palm[2])
+        for size_x, size_y, size_z in (gripper.knuckles.size, gripper.palm.size):
+            hit |= (x < size_x / 2) & (y < size_y / 2) & (behind > 0) & (behind < size_z)
+            behind -= size_z
         free[part] = ~hit.any(1)
     return free

@@ -83,7 +83,7 @@ def test_gripper_joint_map_and_boxes():
     assert np.isclose(inner, 0.025)
     assert np.isclose(centres[0, 0], -centres[1, 0])
     assert np.isclose(centres[1, 2] + sizes[1, 2] / 2, 0.0)  # the fingers end at the origin's plane
-    assert gripper.boxes(np.full((4, 2), 0.03))[0].shape == (4, 2, 3, 3)
+    assert gripper.boxes(np.full((4, 2), 0.03))[0].shape == (4, 2, 4, 3)
 
 
 def test_cell_geometry_is_consistent():
