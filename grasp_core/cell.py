@@ -17,7 +17,7 @@ Positive = Annotated[float, Field(gt=0)]
 Vector2 = tuple[float, float]
 Vector3 = tuple[float, float, float]
 
-PICK_MARGIN = 0.01  # m that the pick region stays off the bin's walls: a wall must not become a grasp
+PICK_MARGIN = 0.005  # m that the pick region stays off the walls, beyond depth noise: a wall must not become a grasp
 PICK_FLOOR_GAP = 0.004  # m above the bin's floor: depth noise of the floor must not become a grasp
 PICK_HEIGHT = 0.25  # m above the bin's floor
 

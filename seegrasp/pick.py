@@ -25,7 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="seegrasp pick", description=__doc__)
     parser.add_argument("--count", type=int, default=0, help="objects to pick; 0 (default): until nothing is left")
     parser.add_argument("--max-attempts", type=int, default=0, help="0 (default): what pick_node is set to")
-    parser.add_argument("--min-score", type=float, default=0.0, help="lowest grasp score, 0 to 1 (default 0)")
+    parser.add_argument("--min-score", type=float, default=0.0, help="lowest grasp score; 0 (default): the node's")
     parser.add_argument("--wait", type=float, default=5.0, help="seconds to wait for pick_node (default 5)")
     return parser
 

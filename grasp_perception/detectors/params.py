@@ -51,7 +51,7 @@ class AnalyticParams:
     depths: tuple[float, ...] = (0.005, 0.01, 0.02, 0.03, 0.04)
     in_plane: int = 12
     per_seed: int = 6
-    min_clearance: float = 0.0025
+    min_clearance: float = 0.0015
     clearance: float = 0.010
     friction: float = 0.6
     sweep: float = 0.08
