@@ -58,7 +58,7 @@ class PickNode(Node):
         max_grasps = params.declare("max_grasps", 100, "candidates to ask for", 1, 10000)
         self._max_attempts = params.declare("max_attempts", 50, "attempts in a run, unless the goal says", 1, 100000)
         self._max_failures = params.declare("max_consecutive_failures", 5, "in a row, unless the goal says", 1, 1000)
-        self._min_score = params.declare("min_score", 0.3, "worse grasps are left, unless the goal says", 0.0, 1.0)
+        self._min_score = params.declare("min_score", 0.2, "worse grasps are left, unless the goal says", 0.0, 1.0)
         self._settings = _settings(params)
         params.check_unknown()
         sim_time = Parameter("use_sim_time", value=self.get_parameter("use_sim_time").value)
