@@ -227,9 +227,8 @@ def main(argv: list[str] | None = None) -> int:
             flush=True,
         )
     total, good = (end - first) * args.objects, sum(a.success for a in attempts)
-    print(
-        f"{good} of {len(attempts)} attempts ({good / max(len(attempts), 1):.1%}); {total - left} of {total} objects taken out"
-    )
+    rate = good / max(len(attempts), 1)
+    print(f"{good} of {len(attempts)} attempts ({rate:.1%}); {total - left} of {total} objects taken out")
     print("failures:", dict(Counter(f"{a.stage} {a.error}" for a in attempts if not a.success)))
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
