@@ -12,8 +12,9 @@ from grasp_sim.cell_model import CellModel
 STIFFNESS = 5000.0  # N/m at one finger
 DAMPING = 80.0  # N s/m at one finger
 INTEGRAL = 6e4  # N/(m s) at one finger: full force also on what is thinner than the servo's own give
-STALL_SPEED = 0.002  # m/s of the opening
-STALL_TIME = 0.15  # s
+STALL_TRAVEL = 0.0003  # m of the opening: less is standing still; the speed itself trembles between pad and object
+REST_TIME = 0.02  # s of standing still until a target counts as reached
+STALL_TIME = 0.15  # s of standing still until the fingers count as stalled
 REACHED = 0.0015  # m of the opening
 
 
@@ -43,7 +44,7 @@ class GripperServo:
     def __init__(self, cell: CellModel, gripper: Gripper) -> None:
         self._cell = cell
         self._gripper = gripper
-        self._still_since: float | None = None
+        self._still: tuple[float, float] | None = None  # since when, s, and at which opening, m
         self._ramp = gripper.max_width / 2
         self._extra = 0.0  # N, integral action
         self.command = GripperCommand(gripper.max_width, gripper.force.default, reached=True)
@@ -55,7 +56,7 @@ class GripperServo:
         limit = gripper.force.default if not force else _clip(force, gripper.force.min, gripper.force.max)
         self.command.replaced = not self.command.done
         width = _clip(width, gripper.min_width, gripper.max_width)
-        self.command, self._still_since, self._extra = GripperCommand(width, limit), None, 0.0
+        self.command, self._still, self._extra = GripperCommand(width, limit), None, 0.0
         return self.command
 
     def halt(self, data: mujoco.MjData) -> None:
@@ -91,19 +92,18 @@ class GripperServo:
             self._extra += INTEGRAL * (self._ramp - half) * dt
         data.ctrl[self._cell.finger_motor] = force
         self.effort = -force
-        self._judge(float(data.time), 2 * half, 2 * half_speed)
+        self._judge(float(data.time), 2 * half)
 
-    def _judge(self, time: float, width: float, speed: float) -> None:
+    def _judge(self, time: float, width: float) -> None:
         command = self.command
         if command.done:
             return
-        if abs(speed) > STALL_SPEED:
-            self._still_since = None
+        if self._still is None or abs(width - self._still[1]) > STALL_TRAVEL:
+            self._still = (time, width)
+        if time - self._still[0] < REST_TIME:
             return
         if abs(width - command.width) < REACHED:
             command.reached = True
             return
-        if self._still_since is None:
-            self._still_since = time
         pushing = abs(self.effort) > 0.9 * command.force
-        command.stalled = pushing and time - self._still_since >= STALL_TIME
+        command.stalled = pushing and time - self._still[0] >= STALL_TIME
