@@ -48,7 +48,7 @@ class Arm:
     def execute(self, trajectory: Trajectory, cancel: object, settle: bool = True) -> None:
         """Step the physics until the trajectory has ended; ExecutionError when it did not succeed."""
         free = np.full(trajectory.q.shape[1], np.inf)
-        tolerances = Tolerances(free * 0 + 0.2, free, free * 0 + 0.02, free, 1.0)
+        tolerances = Tolerances(np.full_like(free, 0.2), free, np.full_like(free, 0.02), free, 1.0)
         spline = Spline(trajectory.times, trajectory.q, trajectory.qd, trajectory.qdd)
         goal = Goal(spline, self._cell.time, tolerances)
         self._cell.arm.follow(goal)
