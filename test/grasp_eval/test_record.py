@@ -2,7 +2,6 @@
 
 import errno
 import os
-import resource
 import threading
 import time
 
@@ -27,6 +26,7 @@ from grasp_eval.bag_types import UnknownTypeError
 from grasp_eval.bag_writer import BagError, BagWriter
 from grasp_eval.record import main, parse_rates
 from grasp_eval.recorder import Recorder, Selection
+from test.grasp_eval.limits import largest_file
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -231,14 +231,10 @@ def test_full_disk_completes_the_bag_on_reserved_space(tmp_path, monkeypatch):
 def test_without_any_space_left_complete_chunks_stay_readable(tmp_path):
     writer = BagWriter(tmp_path / "bag", chunk_bytes=50_000, reserve_bytes=0)
     writer.add_topic("/text", "std_msgs/msg/String")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
-    try:
+    with largest_file(300_000):
         with pytest.raises(BagError, match="File too large"):
             fill(writer, 1000)
         writer.close()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     with BagReader(tmp_path / "bag") as bag:
         assert "ends early" in bag.damage
         stamps = [m.stamp_ns for m in bag.messages()]
@@ -247,10 +243,5 @@ def test_without_any_space_left_complete_chunks_stay_readable(tmp_path):
 
 
 def test_no_room_for_a_bag_at_all_is_told_at_once(tmp_path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
-    try:
-        with pytest.raises(BagError, match="no room for a bag"):
-            BagWriter(tmp_path / "bag")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    with pytest.raises(BagError, match="no room for a bag"), largest_file(100_000):
+        BagWriter(tmp_path / "bag")

@@ -2,7 +2,6 @@
 
 import csv
 import errno
-import resource
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +21,7 @@ from grasp_eval.results import (
     wilson,
     write_atomic,
 )
+from test.grasp_eval.limits import largest_file
 
 EVIL = "<script>alert('x')</script> & \"quotes\""
 
@@ -123,25 +123,16 @@ def test_rows_survive_commas_quotes_and_lines(tmp_path):
     assert (rows[0]["plan_ms"], rows[0]["other_ms"]) == ("1.0", "2.0")
 
 
-@pytest.fixture
-def small_files():
-    """No file may grow beyond 2000 bytes: what a full disk looks like to a program."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_full_disk_keeps_the_old_report(tmp_path, small_files):
+def test_full_disk_keeps_the_old_report(tmp_path):
     path = tmp_path / "report.html"
     path.write_text("old")
-    with pytest.raises(SaveError, match=r"report\.html: File too large \(.*MB free\)"):
+    with pytest.raises(SaveError, match=r"report\.html: File too large \(.*MB free\)"), largest_file(2000):
         write(tmp_path)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"], "no half file stays"
 
 
-def test_full_disk_keeps_whole_rows(tmp_path, small_files):
+def test_full_disk_keeps_whole_rows(tmp_path):
     path = tmp_path / "picks.csv"
     append_csv(path, Attempt(0, 0, True).row())
     written = 1
@@ -149,7 +140,7 @@ def test_full_disk_keeps_whole_rows(tmp_path, small_files):
         size = path.stat().st_size
         append_csv(path, Attempt(0, written, True).row() if size < 1900 else {"index": written})
         written += 1
-    with pytest.raises(SaveError, match=r"picks\.csv"):
+    with pytest.raises(SaveError, match=r"picks\.csv"), largest_file(2000):
         append_csv(path, Attempt(0, written, True, error_msg="x" * 60).row())
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
