@@ -183,4 +183,4 @@ def test_real_captures(real_data: Path, tmp_path: Path, name: str) -> None:
     assert detect.main([*args, "--out", str(tmp_path)]) == 0
     report, grasps = _read(tmp_path)
     assert report["points"] > 10_000
-    assert len(grasps) >= 20
+    assert len(grasps) >= 10
