@@ -55,7 +55,7 @@ def test_two_rounds_give_report_table_and_bag(run_demo, capsys):
     assert summary["totals"]["attempts"]["of"] == 8
     assert "Objects in the tray: 6/6 = 100.0% [" in (folder / "results.md").read_text()
     page = (folder / "report.html").read_text()
-    assert page.count("data:image/jpeg;base64,") == 8
+    assert 1 <= page.count("data:image/jpeg;base64,") <= 8, "images are best effort: an attempt may have none"
     assert "&lt;nothing&gt; &amp; opened" in page
     assert "<nothing>" not in page
     with BagReader(folder / "bag") as bag:
