@@ -25,7 +25,7 @@ _WEIGHTS = {
     "seen": 2.8,
     "width": 1.4,
     "stability": 0.3,
-    "upright": 0.4,
+    "upright": 0.1,
     "level": 0.1,
     "size": 1.0,
 }

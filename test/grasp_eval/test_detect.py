@@ -68,7 +68,7 @@ def test_without_a_camera_pose_the_table_becomes_the_frame(capture: list[str], t
     assert report["frame"] == "table"
     assert "table plane" in report["frame_note"]
     in_base = grasps.transformed(POSE @ se3.inverse(np.array(report["T_frame_camera"])))
-    assert in_base.R[0, 2, 2] < -0.7
+    assert np.median(in_base.R[:, 2, 2]) < -0.7
     for centre in ([0.45, 0.0], [0.6, 0.03]):
         assert np.linalg.norm(in_base.t[:, :2] - centre, axis=1).min() < 0.03
 
