@@ -9,6 +9,10 @@ SYSTEM_PYTHON := $(if $(PYTHON),$(PYTHON),python3)
 # More arguments for the demo (ARGS="--seed 3 --objects 5") or for pytest (ARGS="-k doctor").
 ARGS ?=
 
+# Best-effort messages may be lost on a busy machine: a failed test gets two more chances (the summary lists them). The
+# plug-in comes with the ROS wheels.
+RERUNS = $$(python -c 'import pytest_rerunfailures' 2>/dev/null && echo --reruns 2 --reruns-delay 1 -rR)
+
 help: ## show this
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 16
 
@@ -19,7 +23,7 @@ demo: setup ## the simulated robot clears a bin; report in out/demo/
 	@bin/seegrasp demo $(ARGS)
 
 test: setup lint ## set up, lint, all tests
-	@. tools/env.sh && python -m pytest $(ARGS)
+	@. tools/env.sh && python -m pytest $(RERUNS) $(ARGS)
 
 lint: setup ## ruff: rules and format
 	@. tools/env.sh && ruff check && ruff format --check
