@@ -179,6 +179,9 @@ def listener(ros_domain):
 def test_playing_a_part_gives_clock_and_latched_transforms(kind, listener, tmp_path, capsys):
     path = make_bag(tmp_path, kind, count=10)
     code = replay.main([str(path), "--start", "0.45", "--rate", "0.5", "--wait", "1.5"])
+    deadline = time.monotonic() + 2.0
+    while len(listener.got[DEPTH]) < 5 and time.monotonic() < deadline:  # the last message may still be on its way
+        time.sleep(0.02)
     listener.close()
     assert code == 0, capsys.readouterr()
     images = listener.got[DEPTH]
