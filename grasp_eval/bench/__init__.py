@@ -1,0 +1,1 @@
+"""The benchmark bed: any detector under a named protocol, reproducibly, on one machine or a cluster."""
