@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from grasp_core import se3
 from grasp_core.cell import Box, Cell
 from grasp_core.errors import InputError
+from grasp_sim import packing
 from grasp_sim.objects import FAMILIES, ObjectSpec, sample_object
 from grasp_sim.settling import settle
 
@@ -19,9 +20,6 @@ FALLBACK_AREA = (
     0.30,
 )  # m, pick area in the middle of the workspace where the cell has no bin
 AREA_HEIGHT = 0.30  # m
-PACKED_GAP = 0.012  # m between footprints: a finger's thickness
-PACKED_FILL = 0.6  # of the area, covered by footprints: beyond it random places are not found
-PACKED_TRIES = 100  # places for one object
 PACKED_ROUNDS = 60
 ROUNDS = 12  # of dropping again what fell outside
 REPLACE_AFTER = 2  # rounds outside before an object is exchanged for another one
@@ -45,6 +43,25 @@ class Scene:
         return len(self.objects)
 
 
+@dataclass(frozen=True)
+class Placing:
+    """How objects are sized and placed; lengths in m.
+
+    Attributes:
+        scale: range of a uniform factor on every object's size. friction: of every object; None: its own.
+        half: middles are placed within this distance of the area's middle in x and in y. None: anywhere in the area,
+            but a pile within a patch that grows with the number of objects.
+        gap: least distance between footprints (packed).
+        tries: attempts at standing up another object (packed); what has no room is left out. None: until all stand.
+    """
+
+    scale: tuple[float, float] = (1.0, 1.0)
+    half: float | None = None
+    gap: float = packing.GAP
+    tries: int | None = None
+    friction: float | None = None
+
+
 def sample_scene(
     kind: str,
     n: int,
@@ -52,27 +69,36 @@ def sample_scene(
     cell: Cell,
     families: Sequence[str] | None = None,
     extra_objects: Sequence[ObjectSpec] | None = None,
+    placing: Placing | None = None,
+    area: Box | None = None,
 ) -> Scene:
     """Draw n objects, place them and let them come to rest.
 
     kind: `bin` (dropped into the cell's bin), `pile` (dropped onto the table in a heap), `packed` (standing upright on
     the table, apart from each other), `single` (one object on the table in a random pose).
     families: names out of FAMILIES (None: all). extra_objects: further candidates, drawn as often as a family each;
-    with families=() only they are drawn. Objects are named `{family}_{index:02d}`.
+    with families=() only they are drawn; their own name stays in the metadata as `shape`. Objects are named
+    `{family}_{index:02d}`.
+    placing: sizes and places (None: as above). area: where the objects shall lie (None: the cell's pick area).
 
-    Exactly n objects lie in `area`; the same arguments give the same scene bit for bit. InputError on an unknown kind
-    or family, on n that does not fit, and for `bin` in a cell without one.
+    Exactly n objects lie in `area` (with ``placing.tries``: 1 to n); the same arguments give the same scene bit for
+    bit. InputError on an unknown kind or family, on n that does not fit, and for `bin` in a cell without one.
     """
     _check(kind, n, cell)
+    placing = placing or Placing()
     rng = np.random.default_rng([seed, KINDS.index(kind), n])
-    draw = _Drawer(rng, families, extra_objects or ())
-    objects = [draw(i) for i in range(n)]
+    draw = _Drawer(rng, families, () if extra_objects is None else extra_objects, placing)
     with_bin = kind == "bin"
-    area = pick_area(cell, with_bin)
+    area = pick_area(cell, with_bin) if area is None else area
+    if kind == "packed" and placing.tries is not None:
+        objects, poses = _packed_by_tries(rng, draw, n, area, cell, placing)
+        return Scene(kind, seed, tuple(objects), poses, area, with_bin)
+    objects = [draw(i) for i in range(n)]
     if kind == "packed":
-        objects, poses = _packed(rng, draw, objects, area, cell)
+        objects, poses = _packed(rng, draw, objects, area, cell, placing)
     else:
-        objects, poses = _dropped(rng, draw, objects, area, cell, with_bin, _drop_area(kind, n, area))
+        walls = area if placing.half is not None else _drop_area(kind, n, area)
+        objects, poses = _dropped(rng, draw, objects, area, cell, with_bin, walls, placing.half)
     return Scene(kind, seed, tuple(objects), poses, area, with_bin)
 
 
@@ -106,10 +132,11 @@ class _Drawer:
         rng: np.random.Generator,
         families: Sequence[str] | None,
         extra: Sequence[ObjectSpec],
+        placing: Placing,
     ) -> None:
-        self.rng, self.extra = rng, list(extra)
+        self.rng, self.extra, self.placing = rng, extra, placing
         self.families = list(FAMILIES if families is None else families)
-        if not self.families and not self.extra:
+        if not self.families and not len(self.extra):
             raise InputError("a scene needs object families or extra objects to draw from, got neither")
 
     def __call__(self, index: int) -> ObjectSpec:
@@ -118,6 +145,11 @@ class _Drawer:
             obj = sample_object(self.rng, [self.families[choice]])
         else:
             obj = self.extra[choice - len(self.families)]
+            obj = replace(obj, metadata={**obj.metadata, "shape": obj.name})
+        if self.placing.scale != (1.0, 1.0):
+            obj = obj.scaled(float(self.rng.uniform(*self.placing.scale)))
+        if self.placing.friction is not None:
+            obj = obj.with_friction(self.placing.friction)
         return obj.renamed(f"{obj.family}_{index:02d}")
 
 
@@ -141,13 +173,15 @@ def _drop_area(kind: str, n: int, area: Box) -> Box:
     return Box([*(centre - half), area.min[2]], [*(centre + half), area.max[2]])
 
 
-def _random_pose(rng: np.random.Generator, obj: ObjectSpec, area: Box) -> np.ndarray:
-    """A uniformly random orientation over the area; the height is chosen when it falls."""
+def _random_pose(rng: np.random.Generator, obj: ObjectSpec, walls: Box, half: float | None) -> np.ndarray:
+    """A uniformly random orientation between the walls; the height is chosen when it falls."""
     quat = rng.normal(size=4)
     R = se3.matrix_from_quat(quat / np.linalg.norm(quat))
-    centre, half = (area.min + area.max)[:2] / 2, (area.max - area.min)[:2] / 2
-    room = np.maximum(half - obj.radius, 0.0)
-    return se3.make(R, np.array([*(centre + rng.uniform(-room, room)), area.max[2]]))
+    centre = (walls.min + walls.max)[:2] / 2
+    room = np.maximum((walls.max - walls.min)[:2] / 2 - obj.radius, 0.0)
+    if half is not None:
+        room = np.minimum(room, half)
+    return se3.make(R, np.array([*(centre + rng.uniform(-room, room)), walls.max[2]]))
 
 
 def _dropped(
@@ -157,12 +191,13 @@ def _dropped(
     area: Box,
     cell: Cell,
     with_bin: bool,
-    drop_area: Box,
+    walls: Box,
+    half: float | None,
 ) -> tuple[list[ObjectSpec], np.ndarray]:
     """Drop all, then drop again or exchange what does not lie inside, until all do and a fresh start moves nothing."""
     n = len(objects)
-    poses = np.stack([_random_pose(rng, obj, drop_area) for obj in objects])
-    falling, misses, guard = np.ones(n, bool), np.zeros(n, int), drop_area
+    poses = np.stack([_random_pose(rng, obj, walls, half) for obj in objects])
+    falling, misses, guard = np.ones(n, bool), np.zeros(n, int), walls
     for _ in range(ROUNDS):
         result = settle(objects, poses, cell, with_bin, falling, guard)
         good = _is_good(objects, result.poses, result.penetration, area)
@@ -173,7 +208,7 @@ def _dropped(
         for i in np.flatnonzero(falling):
             if misses[i] >= REPLACE_AFTER:
                 objects[i], misses[i] = draw(int(i)), 0
-            poses[i] = _random_pose(rng, objects[i], drop_area)
+            poses[i] = _random_pose(rng, objects[i], walls, half)
     raise InputError(f"{n} objects do not come to rest inside the area in {ROUNDS} rounds: ask for fewer")
 
 
@@ -193,10 +228,11 @@ def _packed(
     objects: list[ObjectSpec],
     area: Box,
     cell: Cell,
+    placing: Placing,
 ) -> tuple[list[ObjectSpec], np.ndarray]:
     """Stand the objects upright, footprints apart; draw others for those that find no room or do not stay inside."""
     for _ in range(PACKED_ROUNDS):
-        placed = _place_upright(rng, objects, area)
+        placed = packing.place_all(rng, objects, area, placing.half, placing.gap)
         if placed is None:
             largest = int(np.argmax([np.prod(obj.extents[:2]) for obj in objects]))
             objects[largest] = draw(largest)
@@ -210,47 +246,27 @@ def _packed(
     raise InputError(f"{len(objects)} objects do not fit side by side into the pick area: ask for fewer, or for a pile")
 
 
-def _place_upright(rng: np.random.Generator, objects: Sequence[ObjectSpec], area: Box) -> np.ndarray | None:
-    """Poses (N, 4, 4) with footprints apart, or None when one finds no room."""
-    room = np.prod((area.max - area.min)[:2])
-    if sum(float(np.prod(obj.extents[:2] + PACKED_GAP)) for obj in objects) > PACKED_FILL * room:
-        return None
-    poses = np.zeros((len(objects), 4, 4))
-    footprints: list[np.ndarray] = []
-    for i in np.argsort([-np.prod(obj.extents[:2]) for obj in objects], kind="stable"):
-        pose = _find_room(rng, objects[i], footprints, area)
-        if pose is None:
-            return None
-        poses[i] = pose
-        footprints.append(_footprint(objects[i], pose))
-    return poses
-
-
-def _find_room(rng: np.random.Generator, obj: ObjectSpec, footprints: list[np.ndarray], area: Box) -> np.ndarray | None:
-    for _ in range(PACKED_TRIES):
-        R = se3.rpy_matrix(0.0, 0.0, rng.uniform(-np.pi, np.pi))
-        xy = rng.uniform(area.min[:2], area.max[:2])
-        pose = se3.make(R, np.array([*xy, area.min[2] - obj.bounds[0, 2]]))
-        footprint = _footprint(obj, pose)
-        inside = (footprint > area.min[:2]).all() and (footprint < area.max[:2]).all()
-        if inside and all(_polygon_gap(footprint, other) > PACKED_GAP for other in footprints):
-            return pose
-    return None
-
-
-def _footprint(obj: ObjectSpec, pose: np.ndarray) -> np.ndarray:
-    """(4, 2) corners of the object's upright box seen from above."""
-    (x0, y0, _), (x1, y1, _) = obj.bounds
-    corners = np.array([[x0, y0, 0], [x1, y0, 0], [x1, y1, 0], [x0, y1, 0]])
-    return se3.transform(pose, corners)[:, :2]
-
-
-def _polygon_gap(a: np.ndarray, b: np.ndarray) -> float:
-    """Widest gap between two convex polygons along any of their edge normals; negative where they overlap."""
-    gap = -np.inf
-    for polygon in (a, b):
-        edges = np.roll(polygon, -1, axis=0) - polygon
-        normals = np.stack([edges[:, 1], -edges[:, 0]], axis=1) / np.linalg.norm(edges, axis=1, keepdims=True)
-        pa, pb = a @ normals.T, b @ normals.T
-        gap = max(gap, float(np.maximum(pb.min(0) - pa.max(0), pa.min(0) - pb.max(0)).max()))
-    return gap
+def _packed_by_tries(
+    rng: np.random.Generator, draw: _Drawer, n: int, area: Box, cell: Cell, placing: Placing
+) -> tuple[list[ObjectSpec], np.ndarray]:
+    """Try to stand up one random object after the other; leave out what finds no room or does not stay inside."""
+    objects: list[ObjectSpec] = []
+    poses: list[np.ndarray] = []
+    slack = np.array([OVERHANG, OVERHANG, 0.0])
+    room = Box(area.min - slack, area.max + slack)
+    for _ in range(placing.tries or 0):
+        if len(objects) == n:
+            break
+        obj = draw(len(objects))
+        pose = packing.try_place(rng, obj, objects, poses, room, placing.half, placing.gap)
+        if pose is not None:
+            objects.append(obj)
+            poses.append(pose)
+    while objects:
+        result = settle(objects, np.stack(poses), cell, with_bin=False)
+        good = _is_good(objects, result.poses, result.penetration, area)
+        if good.all():
+            return objects, result.poses
+        objects = [obj for obj, keep in zip(objects, good, strict=True) if keep]
+        poses = [pose for pose, keep in zip(poses, good, strict=True) if keep]
+    raise InputError(f"no object stays upright in the area in {placing.tries} tries: are the objects too large for it?")

@@ -23,9 +23,9 @@ class SceneRules(config.StrictModel):
         count: objects.
         scale: range of a factor on every object's size, uniform.
         half: objects are dropped (pile) or stood up with their centres (packed) within this distance of the middle in x
-            and in y; None: anywhere in the workspace.
+            and in y; None: anywhere in the workspace, but a pile within a patch that grows with the number of objects.
         gap: least distance between footprints (packed).
-        tries: places tried for one object (packed); what finds none is left out. None: until all have a place.
+        tries: attempts at standing up another object (packed); what has no room is left out. None: until all stand.
     """
 
     count: Annotated[int, Field(ge=1)]
@@ -36,9 +36,10 @@ class SceneRules(config.StrictModel):
 
 
 class Views(config.StrictModel):
-    """Where the camera stands: on a sphere around the middle of the workspace, looking at it.
+    """Where the camera stands: on a sphere around a point above the middle of the workspace, looking at that point.
 
     Attributes:
+        height: of that point above the table, in workspace edges.
         count: pictures that make one look; their clouds are merged. They are spread evenly in azimuth from a random one
             where count > 1.
         radius: range, in workspace edges. polar: range of the angle from straight down, deg. azimuth: range, deg.
@@ -48,6 +49,7 @@ class Views(config.StrictModel):
     radius: tuple[Positive, Positive]
     polar: tuple[NonNegative, NonNegative]
     azimuth: Span = (0.0, 360.0)
+    height: float = 0.0
 
 
 class Motion(config.StrictModel):

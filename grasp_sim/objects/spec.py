@@ -107,6 +107,15 @@ class Part:
         """The same part shifted by offset (3,) in the object frame."""
         return replace(self, position=tuple(float(v) for v in np.asarray(self.position) + offset))
 
+    def scaled(self, factor: float) -> Part:
+        """The same part, larger by factor about the origin of the object frame."""
+        return replace(
+            self,
+            size=tuple(factor * v for v in self.size),
+            position=tuple(factor * v for v in self.position),
+            vertices=None if self.vertices is None else factor * self.vertices,
+        )
+
 
 @dataclass(frozen=True, eq=False)
 class ObjectSpec:
@@ -160,6 +169,25 @@ class ObjectSpec:
     def renamed(self, name: str) -> ObjectSpec:
         """The same object under another name."""
         return replace(self, name=name)
+
+    def scaled(self, factor: float) -> ObjectSpec:
+        """The same object of the same material, larger by factor (> 0): the mass grows with its cube.
+
+        ``metadata`` says so under ``scale``; the dimensions in it stay those before. InputError on another factor.
+        """
+        if not (np.isfinite(factor) and factor > 0.0):
+            raise InputError(f"object '{self.name}' cannot be scaled by {factor}: expected a factor above zero")
+        return replace(
+            self,
+            parts=tuple(part.scaled(factor) for part in self.parts),
+            mass=self.mass * factor**3,
+            grasp_width=self.grasp_width * factor,
+            metadata={**self.metadata, "scale": float(self.metadata.get("scale", 1.0)) * factor},
+        )
+
+    def with_friction(self, friction: float) -> ObjectSpec:
+        """The same object with another sliding coefficient."""
+        return replace(self, friction=friction)
 
 
 def bounds_of(parts: tuple[Part, ...] | list[Part]) -> np.ndarray:
