@@ -12,16 +12,12 @@ from grasp_core.arm import ArmProfile
 from grasp_core.cell import Cell
 from grasp_core.errors import ConfigError
 from grasp_core.gripper import Gripper
+from grasp_sim import surroundings
 from grasp_sim.objects import ObjectSpec, add_object
-from grasp_sim.objects.mjcf import SOLIMP, SOLREF
 from grasp_sim.robot_model import FINGERS, PALM, add_camera, add_gripper, load_arm, velocity_limits, wxyz
 
-TIME_STEP = 0.002  # s
-SURFACE_FRICTION = 0.6
 # What a geom belongs to, for the bookkeeping of contacts.
 ENVIRONMENT, OBJECT, ARM, FINGER = range(4)
-
-_COLOURS = {"table": (0.78, 0.68, 0.55, 1.0), "bin": (0.33, 0.42, 0.50, 1.0), "tray": (0.55, 0.33, 0.26, 1.0)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,75 +76,12 @@ def build_cell_model(
     links = [body.name for body in spec.bodies if body.name != "world"]
     add_gripper(spec, gripper, arm.flange_frame)
     cameras = tuple(add_camera(spec, mounted, i) for i, mounted in enumerate(cell.cameras))
-    _set_physics(spec)
-    _add_surroundings(spec, cell, with_bin)
-    _add_looks(spec, cell)
+    surroundings.set_physics(spec)
+    surroundings.add_boxes(spec, cell, with_bin)
+    surroundings.add_looks(spec, cell)
     for obj, pose in zip(objects, () if poses is None else poses, strict=True):
         add_object(spec, obj, obj.name, pose[:3, 3].tolist(), wxyz(pose[:3, :3]))
     return _index(spec.compile(), arm, cameras, links, [obj.name for obj in objects])
-
-
-def _set_physics(spec: mujoco.MjSpec) -> None:
-    option = spec.option
-    option.timestep = TIME_STEP
-    option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    option.cone = mujoco.mjtCone.mjCONE_ELLIPTIC
-    option.impratio = 10.0
-    option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET  # a diverged state is an error, not a new start
-
-
-def _add_surroundings(spec: mujoco.MjSpec, cell: Cell, with_bin: bool) -> None:
-    """Table, bin and tray, with the contact parameters that scenes are settled with."""
-    for obstacle in cell.obstacle_boxes():
-        kind = obstacle.name.partition("_")[0]
-        if kind == "bin" and not with_bin:
-            continue
-        spec.worldbody.add_geom(
-            name=obstacle.name,
-            type=mujoco.mjtGeom.mjGEOM_BOX,
-            pos=list(obstacle.centre),
-            size=(np.asarray(obstacle.size) / 2).tolist(),
-            friction=[SURFACE_FRICTION, 0.005, 0.0001],
-            condim=3,
-            solref=list(SOLREF),
-            solimp=list(SOLIMP),
-            rgba=list(_COLOURS.get(kind, (0.6, 0.6, 0.6, 1.0))),
-        )
-
-
-def _add_looks(spec: mujoco.MjSpec, cell: Cell) -> None:
-    """Light, sky and a floor, where what falls off the table comes to lie."""
-    spec.visual.headlight.ambient = [0.30, 0.30, 0.30]
-    spec.visual.headlight.diffuse = [0.20, 0.20, 0.20]
-    spec.visual.headlight.specular = [0.0, 0.0, 0.0]
-    spec.visual.quality.offsamples = 0
-    spec.visual.map.znear, spec.visual.map.zfar = 0.005, 20.0
-    spec.stat.extent, spec.stat.center = 1.0, [0.3, 0.0, 0.3]
-    width, height = (
-        max(c.camera_profile.width for c in cell.cameras),
-        max(c.camera_profile.height for c in cell.cameras),
-    )
-    spec.visual.global_.offwidth, spec.visual.global_.offheight = max(width, 1280), max(height, 960)
-    for pos, level in (([0.9, -0.8, 2.0], 0.45), ([0.0, 1.0, 1.8], 0.2)):
-        aim = (np.array([0.4, 0.1, 0.0]) - pos).tolist()
-        light = spec.worldbody.add_light(pos=pos, dir=aim, diffuse=[level] * 3, specular=[0.05] * 3, castshadow=False)
-        light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
-    spec.add_texture(
-        name="sky",
-        type=mujoco.mjtTexture.mjTEXTURE_SKYBOX,
-        builtin=mujoco.mjtBuiltin.mjBUILTIN_GRADIENT,
-        rgb1=[0.75, 0.80, 0.85],
-        rgb2=[0.45, 0.48, 0.52],
-        width=64,
-        height=384,
-    )
-    spec.worldbody.add_geom(
-        name="floor",
-        type=mujoco.mjtGeom.mjGEOM_BOX,
-        pos=[0.3, 0.1, cell.table.height - 0.80],
-        size=[2.5, 2.5, 0.05],
-        rgba=[0.42, 0.43, 0.44, 1.0],
-    )
 
 
 def _index(

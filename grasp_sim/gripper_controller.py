@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import mujoco
+import numpy as np
 
 from grasp_core.gripper import Gripper
-from grasp_sim.cell_model import CellModel
 
 STIFFNESS = 5000.0  # N/m at one finger
 DAMPING = 80.0  # N s/m at one finger
@@ -16,6 +17,15 @@ STALL_TRAVEL = 0.0003  # m of the opening: less is standing still; the speed its
 REST_TIME = 0.02  # s of standing still until a target counts as reached
 STALL_TIME = 0.15  # s of standing still until the fingers count as stalled
 REACHED = 0.0015  # m of the opening
+
+
+class FingerModel(Protocol):
+    """A compiled model and where its two fingers are in it: (2,) indices, left and right."""
+
+    model: mujoco.MjModel
+    finger_qpos: np.ndarray
+    finger_dof: np.ndarray
+    finger_motor: np.ndarray
 
 
 @dataclass(eq=False)
@@ -41,13 +51,15 @@ def _clip(value: float, low: float, high: float) -> float:
 class GripperServo:
     """Drives both fingers along a ramp; the ramp waits where the force limit is reached, so the grip stays on."""
 
-    def __init__(self, cell: CellModel, gripper: Gripper) -> None:
+    def __init__(self, cell: FingerModel, gripper: Gripper, width: float | None = None) -> None:
+        """``width``: m, where the fingers stand at first; None: wide open."""
+        width = gripper.max_width if width is None else width
         self._cell = cell
         self._gripper = gripper
         self._still: tuple[float, float] | None = None  # since when, s, and at which opening, m
-        self._ramp = gripper.max_width / 2
+        self._ramp = width / 2
         self._extra = 0.0  # N, integral action
-        self.command = GripperCommand(gripper.max_width, gripper.force.default, reached=True)
+        self.command = GripperCommand(width, gripper.force.default, reached=True)
         self.effort = 0.0  # N at one finger, > 0 closes
 
     def move(self, width: float, force: float | None = None) -> GripperCommand:

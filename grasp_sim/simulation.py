@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from grasp_core.errors import SeegraspError
-from grasp_sim.cell_model import TIME_STEP
+from grasp_sim.surroundings import TIME_STEP
 from grasp_sim.work_cell import WorkCell
 
 TICK_STEPS = 5  # steps of physics between two ticks: 10 ms

@@ -14,11 +14,12 @@ from grasp_core.cell import Cell
 from grasp_core.errors import ConfigError, InputError, SeegraspError
 from grasp_core.gripper import Gripper
 from grasp_sim.arm_controller import JointServo, TrajectoryFollower
-from grasp_sim.cell_model import TIME_STEP, build_cell_model
+from grasp_sim.cell_model import build_cell_model
 from grasp_sim.contacts import ContactBook
 from grasp_sim.gripper_controller import GripperServo
 from grasp_sim.objects import ObjectSpec
 from grasp_sim.robot_model import PALM
+from grasp_sim.surroundings import TIME_STEP
 
 HOME = "home"
 _DIVERGED = [
