@@ -37,7 +37,7 @@ class CameraProfile(config.StrictModel):
     far: Positive
     baseline: Positive
     stereo_fx: Positive | None = None  # px, of the imagers that measure depth; None: as fx
-    noise: Literal["none", "stereo"]
+    noise: Literal["none", "stereo", "gamma_gp", "structured_light"]
     body: tuple[Positive, Positive, Positive]
     topics: CameraTopics
     optical_frame: str
