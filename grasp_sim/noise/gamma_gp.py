@@ -2,8 +2,8 @@
 
 Mahler et al. 2017 (Dex-Net 2.0): y = a * depth + e, with a drawn once for each image from a gamma distribution of shape
 1000 and scale 0.001 (mean 1, deviation 3.2 %), and e a Gaussian process over the pixels with deviation 0.005 m and
-correlation length sqrt(2) px. Jiang et al. 2021 (GIGA) use the same. As in Dex-Net's own code, the process is white noise
-on a grid of every 4th pixel, brought to full size by bicubic interpolation; that leaves 4.1 mm RMS of the 5 mm.
+correlation length sqrt(2) px. Jiang et al. 2021 (GIGA) use the same. As in Dex-Net's own code, the process is white
+noise on a grid of every 4th pixel, brought to full size by bicubic interpolation; that leaves 4.1 mm RMS of the 5 mm.
 
 The released codes (training of GQ-CNN, GIGA's vgn/utils/misc.py) add the process to every second image only, at random,
 and GIGA's interpolates linearly (3.3 mm RMS). `rate` is that share; the default is what the papers say: every image.
