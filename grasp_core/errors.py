@@ -65,6 +65,10 @@ class InputError(SeegraspError):
     code = ErrorCode.BAD_INPUT
 
 
+class GraspsError(InputError):
+    """Arrays that do not make a set of grasps: their shapes disagree, or their values are impossible."""
+
+
 class FrameError(SeegraspError):
     """A transform is missing, looping, or not available for the time asked; the message names the frames."""
 

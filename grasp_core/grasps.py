@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from grasp_core import se3
-from grasp_core.errors import InputError
+from grasp_core.errors import GraspsError, InputError
 
 _PER_GRASP = ("R", "t", "width", "depth", "score", "stability", "track_id")
 _HALF_TURN = np.diag([-1.0, -1.0, 1.0])  # about the approach: the same grasp with the two fingers swapped
@@ -48,7 +48,7 @@ class Grasps:
         shapes = {"R": (n, 3, 3), "t": (n, 3)} | dict.fromkeys(_PER_GRASP[2:], (n,))
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
-                raise InputError(f"grasps: {name} has shape {getattr(self, name).shape}, expected {shape}")
+                raise GraspsError(f"grasps: {name} has shape {getattr(self, name).shape}, expected {shape}")
 
     @classmethod
     def create(
@@ -129,20 +129,22 @@ class Grasps:
         """Return self if every grasp is sound.
 
         Raises:
-            InputError: NaN, not a rotation, width outside (0, max_width], score or stability outside [0, 1].
+            GraspsError: NaN, not a rotation, width outside (0, max_width], score or stability outside [0, 1].
         """
         for name in _PER_GRASP[:-1]:
             if not np.isfinite(getattr(self, name)).all():
-                raise InputError(f"{what}: {name} has NaN or infinite entries")
+                raise GraspsError(f"{what}: {name} has NaN or infinite entries")
         bad = np.flatnonzero(~se3.is_rotation(self.R, tolerance=1e-3))
         if len(bad):
-            raise InputError(f"{what}: R of grasp {bad[0]} is not a rotation ({len(bad)} such)")
+            raise GraspsError(f"{what}: R of grasp {bad[0]} is not a rotation ({len(bad)} such)")
         if np.any(self.width <= 0) or np.any(self.width > max_width + 1e-5):
-            raise InputError(f"{what}: width must be in (0, {max_width}] m, got {self.width.min()}..{self.width.max()}")
+            raise GraspsError(
+                f"{what}: width must be in (0, {max_width}] m, got {self.width.min()}..{self.width.max()}"
+            )
         for name in ("score", "stability"):
             values = getattr(self, name)
             if np.any(values < 0) or np.any(values > 1):
-                raise InputError(f"{what}: {name} must be in [0, 1], got {values.min()}..{values.max()}")
+                raise GraspsError(f"{what}: {name} must be in [0, 1], got {values.min()}..{values.max()}")
         return self
 
     def to_dict(self) -> dict[str, Any]:

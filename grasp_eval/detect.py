@@ -78,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--gripper", default="robotiq_2f85", help="name or YAML file of a gripper")
     parser.add_argument("--detector", default="analytic", help="name or package.module:factory")
+    parser.add_argument("--detector-python", metavar="PYTHON", help="run the detector in a process of this Python")
     parser.add_argument(
         "--region",
         type=float,
@@ -96,7 +97,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.top < 1:
         raise InputError(f"--top is {args.top}, expected at least 1")
     gripper = Gripper.load(args.gripper)
-    detector = make_detector(args.detector)
+    detector = make_detector(args.detector, python=args.detector_python)
     region = None if args.region is None else Box(args.region[:3], args.region[3:])
     source = observe_cloud(args.cloud, args.cloud_frame, region) if args.cloud else observe_images(*images, region)
     start = time.perf_counter()

@@ -158,7 +158,7 @@ class OfflineRun:
         if args.region is not None:
             self._place.limit(Box(args.region[:3], args.region[3:]))
         self._gripper = Gripper.load(args.gripper)
-        self._detector = make_detector(args.detector)
+        self._detector = make_detector(args.detector, python=args.detector_python)
         self._ingest: Ingest | None = None
         self._ingest_region: Box | None = None
         self._drawn_from: np.ndarray | None = None

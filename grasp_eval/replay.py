@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     off.add_argument("--offline", action="store_true", help="find grasps in every frame, as fast as it goes")
     off.add_argument("--out", type=Path, help="folder of the results (default out/replay/<date and time>)")
     off.add_argument("--detector", default="analytic", help="name or package.module:factory")
+    off.add_argument("--detector-python", metavar="PYTHON", help="run the detector in a process of this Python")
     off.add_argument("--gripper", default="robotiq_2f85", help="name or YAML file")
     off.add_argument("--depth-topic", default="", help="default: the aligned depth image that the bag has")
     off.add_argument("--info-topic", default="", help="default: camera_info beside the depth image")
