@@ -47,9 +47,8 @@ def summarise(config: RunConfig, rounds: Sequence[Round], attempts: Sequence[Att
     _check(rounds, attempts)
     endings = Counter(r.ended or "unfinished" for r in rounds)
     counted = [r for r in rounds if r.ended != records.SCENE_ERROR]
-    row = {r.round: i for i, r in enumerate(counted)}
-    attempts = [a for a in attempts if a.round in row]
-    tally = _Tally(row, attempts)
+    attempts = counted_attempts(rounds, attempts)
+    tally = _Tally({r.round: i for i, r in enumerate(counted)}, attempts)
     main = shares(
         {
             "gsr": (tally(lambda a: a.success), tally()),
@@ -87,6 +86,12 @@ def summarise(config: RunConfig, rounds: Sequence[Round], attempts: Sequence[Att
         "timings": _timings(counted, attempts),
         "attempts_per_minute": _throughput(counted, attempts),
     }
+
+
+def counted_attempts(rounds: Sequence[Round], attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Those of rounds that count: not of rounds that ended in a scene error."""
+    left_out = {r.round for r in rounds if r.ended == records.SCENE_ERROR}
+    return [a for a in attempts if a.round not in left_out]
 
 
 def cleared_goals(of: Round) -> int:

@@ -58,10 +58,10 @@ def _oracle_text(run: Mapping[str, Any] | None) -> str:
         return "No attempt of the oracle on these scenes, so nothing says that good grasps hold in this bed."
     if rate < ORACLE_LIMIT:
         return (
-            f"{DISTRUST}grasps made from the true meshes hold in {rate:.1%} of attempts only, expected at least "
-            f"{ORACLE_LIMIT:.0%}. What fails here may be the physics and not the detector."
+            f"{DISTRUST}grasps made from the true meshes hold in {100 * rate:.1f} % of attempts only, expected at "
+            f"least {100 * ORACLE_LIMIT:.0f} %. What fails here may be the physics and not the detector."
         )
-    return f"Grasps made from the true meshes hold, as they must (at least {ORACLE_LIMIT:.0%})."
+    return f"Grasps made from the true meshes hold, as they must (at least {100 * ORACLE_LIMIT:.0f} %)."
 
 
 def _random_text(run: Mapping[str, Any] | None) -> str:
@@ -69,7 +69,7 @@ def _random_text(run: Mapping[str, Any] | None) -> str:
     if rate is None:
         return "No attempt with random grasps on these scenes, so nothing says how easy they are."
     if rate >= ORACLE_LIMIT:
-        return f"{DISTRUST}random grasps from above hold in {rate:.1%} of attempts, so the scenes tell nobody apart."
+        return f"{DISTRUST}random grasps from above hold in {100 * rate:.1f} % of attempts; the scenes are too easy."
     return "What a detector has to beat: random grasps from above on the same scenes."
 
 
@@ -78,8 +78,8 @@ def _unphysical(run: Mapping[str, Any], whose: str) -> dict[str, Any]:
     state = {None: NOT_RUN, True: GOOD, False: BAD}[share["within"]]
     text = {
         NOT_RUN: "No attempt, so nothing to watch.",
-        GOOD: f"Bodies overlapped or flew off in at most {UNPHYSICAL_LIMIT:.0%} of attempts, as they must.",
-        BAD: f"{DISTRUST}in {share['rate'] or 0:.1%} of attempts something happened that cannot happen in the world "
-        f"(bodies overlap, something flies off), expected at most {UNPHYSICAL_LIMIT:.0%}.",
+        GOOD: f"Bodies overlapped or flew off in at most {100 * UNPHYSICAL_LIMIT:.0f} % of attempts, as they must.",
+        BAD: f"{DISTRUST}in {100 * (share['rate'] or 0):.1f} % of attempts something happened that cannot happen in "
+        f"the world (bodies overlap, something flies off), expected at most {100 * UNPHYSICAL_LIMIT:.0f} %.",
     }[state]
     return {"name": f"unphysical events {whose}", "state": state, "share": share, "text": text}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from grasp_core.errors import InputError
 from grasp_eval.bench import figures, physics_check, records
-from grasp_eval.bench.metrics import BROKEN, summarise
+from grasp_eval.bench.metrics import BROKEN, counted_attempts, summarise
 from grasp_eval.bench.records import Attempt
 from grasp_eval.report import render
 from grasp_eval.results import write_atomic
@@ -72,7 +72,7 @@ def write_report(folder: Path, run: StoredRun, references: Mapping[str, Mapping[
         trusted=physics_check.trusted(physics_check.checks(summary, references)),
         references={physics_check.NAMES.get(name, name): found for name, found in references.items()},
         broken=[r for r in run.rounds if r.ended in BROKEN],
-        charts=_charts(summary, run.attempts),
+        charts=_charts(summary, counted_attempts(run.rounds, run.attempts)),
         gallery=_gallery(run),
     )
     path = folder / REPORT
