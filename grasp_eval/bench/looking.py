@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from grasp_core import se3
 from grasp_core.camera import CameraProfile
-from grasp_core.cell import Box, Cell
+from grasp_core.cell import Cell
 from grasp_core.cloud import Cloud
 from grasp_core.errors import InputError
 from grasp_core.observation import Observation
@@ -24,7 +24,6 @@ from grasp_sim.scene_renderer import SceneRenderer, View
 VOXEL = 0.005  # m, of the detector's cloud: as in the camera node
 TRUTH_VOXEL = 0.003  # m, of the true visible points
 MAX_POINTS = 20_000
-REGION_MARGIN = 0.005  # m around the visible points of a target
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,19 +72,6 @@ def look_at(radius: float, polar: float, azimuth: float, height: float = 0.0) ->
     return se3.make(R, radius * towards + [0.0, 0.0, height])
 
 
-def target_region(look: Look, target: str) -> Box | None:
-    """The box around what is visible of an object, 5 mm larger on all sides; None when nothing is.
-
-    InputError when the look knows no such object.
-    """
-    if target not in look.names:
-        raise InputError(f"there is no object {target!r} in this look; there are: {', '.join(look.names)}")
-    points = look.points[look.labels == look.names.index(target)].astype(np.float64)
-    if not len(points):
-        return None
-    return Box(points.min(axis=0) - REGION_MARGIN, points.max(axis=0) + REGION_MARGIN)
-
-
 class Looker:
     """Takes looks at one world; close it in the thread that made it."""
 
@@ -107,8 +93,8 @@ class Looker:
             raise InputError("a look needs at least one pose of the camera, got none")
         qpos = np.array(self.world.data.qpos)
         views = [self.renderer.render(qpos, T, self.camera, segmentation=True) for T in T_base_cams]
-        depths = [self.noise(v.depth, rng, v.color).astype(np.float32) * self.camera.depth_scale for v in views]
-        depths = [depth.astype(np.float32) for depth in depths]
+        scale = np.float32(self.camera.depth_scale)
+        depths = [self.noise(view.depth, rng, view.color) * scale for view in views]
         clouds = [
             self._ingest(depth, view.color, self.camera, T)[0]
             for depth, view, T in zip(depths, views, T_base_cams, strict=True)
