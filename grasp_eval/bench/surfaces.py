@@ -113,10 +113,20 @@ class Surfaces:
         """
         if not spacing > 0:
             raise InputError(f"sampling surfaces: expected a positive spacing, got {spacing}")
+        points, normals, body = self.scatter(CANDIDATES / spacing**2)
+        mixed = np.random.default_rng(0).permutation(len(points))
+        points, normals, body = points[mixed], normals[mixed], body[mixed]
+        first, second = cKDTree(points).query_pairs(spacing, output_type="ndarray").T
+        alike = (body[first] == body[second]) & (np.einsum("ki,ki->k", normals[first], normals[second]) > 0)
+        kept = keep_first(first[alike], second[alike], len(points))
+        return points[kept], normals[kept], body[kept]
+
+    def scatter(self, density: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """Like ``sample``, but ``density`` points per m2, of which some lie close together; cheaper."""
         total = np.cumsum(self.areas)
         if not len(total):
             return np.zeros((0, 3)), np.zeros((0, 3)), np.zeros(0, dtype=np.int64)
-        count = int(np.ceil(CANDIDATES * total[-1] / spacing**2))
+        count = int(np.ceil(density * total[-1]))
         order = np.arange(count)
         face = np.searchsorted(total, (order + 0.5) / count * total[-1])
         u, v = (order / PLASTIC) % 1.0, (order / PLASTIC**2) % 1.0
@@ -126,10 +136,7 @@ class Surfaces:
         points = a + u[:, None] * (b - a) + v[:, None] * (c - a)
         normals, body = self.normals[face], self.body[face]
         outside = ~self._buried(points + OFF_SURFACE * normals, body)
-        mixed = np.random.default_rng(0).permutation(np.flatnonzero(outside))
-        kept = mixed[_spread(points[mixed], normals[mixed], body[mixed], spacing)]
-        kept.sort()
-        return points[kept], normals[kept], body[kept]
+        return points[outside], normals[outside], body[outside]
 
     def _hits(self, origins: NDArray, directions: NDArray, face: NDArray) -> Hits:
         met = face >= 0
@@ -168,19 +175,17 @@ class Surfaces:
         return buried
 
 
-def _spread(points: NDArray, normals: NDArray, body: NDArray, spacing: float) -> NDArray[np.bool_]:
-    """(P,) which points to keep so that no two of one body that face the same way are closer than spacing.
+def keep_first(first: NDArray, second: NDArray, count: int) -> NDArray[np.bool_]:
+    """(count,) which of a ranked list to keep so that no two that exclude each other stay.
 
-    An earlier point wins over a later one, as if they were gone through one by one.
+    first, second: (Q,) pairs that exclude each other, first < second. Who comes earlier wins: the answer is the one of
+    going through the list from its start and keeping what no kept one excludes.
     """
-    first, second = cKDTree(points).query_pairs(spacing, output_type="ndarray").T
-    alike = (body[first] == body[second]) & (np.einsum("ki,ki->k", normals[first], normals[second]) > 0)
-    first, second = first[alike], second[alike]
-    kept = np.ones(len(points), dtype=bool)
+    kept = np.ones(count, dtype=bool)
     while len(first):
         unbeaten = kept.copy()
         unbeaten[second] = False
         kept[second[unbeaten[first]]] = False
-        open_ = kept[first] & kept[second]
-        first, second = first[open_], second[open_]
+        undecided = kept[first] & kept[second]
+        first, second = first[undecided], second[undecided]
     return kept

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from grasp_core import se3
 from grasp_core.errors import InputError
-from grasp_eval.bench.surfaces import Surfaces
+from grasp_eval.bench.surfaces import Surfaces, keep_first
 from grasp_sim.objects import FAMILIES, sample_object
 
 EXACT = 5e-5  # m: what the bed's contacts are promised to be right to
@@ -172,6 +172,16 @@ def test_sampling_is_the_same_every_time():
     mesh = sample_object(np.random.default_rng(2), ["mug"]).mesh()
     one, two = (Surfaces([mesh], np.eye(4)[None]).sample(0.005)[0] for _ in range(2))
     np.testing.assert_array_equal(one, two)
+
+
+@given(st.integers(0, 40), st.integers(0, 2**31))
+def test_keeping_the_first_is_going_through_the_list(count, seed):
+    excludes = np.triu(np.random.default_rng(seed).random((count, count)) < 0.15, 1)
+    kept: list[int] = []
+    for i in range(count):
+        if not excludes[kept, i].any():
+            kept.append(i)
+    assert np.flatnonzero(keep_first(*np.nonzero(excludes), count)).tolist() == kept
 
 
 def test_nothing_in_nothing_out():
