@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import numpy as np
+from scipy.spatial import ConvexHull
 
 from grasp_core import se3
 from grasp_core.cell import Box
@@ -45,10 +47,15 @@ def try_place(
     half: float | None = None,
     gap: float = GAP,
 ) -> np.ndarray | None:
-    """One random upright pose (4, 4) of obj, or None where it leaves the area or comes too near to another one."""
-    taken = [footprint(other, pose) for other, pose in zip(others, poses, strict=True)]
+    """One random upright pose (4, 4) of obj, or None where it leaves the area or comes too near to another one.
+
+    Nearness is judged part by part, seen from above: a can may stand beside the handle of a hammer.
+    """
     pose = _random_upright(rng, obj, area, half)
-    return pose if _is_free(footprint(obj, pose), taken, area, gap) else None
+    if not _is_free(footprint(obj, pose), [], area, gap):
+        return None
+    taken = zip(others, poses, strict=True)
+    return pose if all(_are_apart(obj, pose, other, other_pose, gap) for other, other_pose in taken) else None
 
 
 def footprint(obj: ObjectSpec, pose: np.ndarray) -> np.ndarray:
@@ -56,6 +63,12 @@ def footprint(obj: ObjectSpec, pose: np.ndarray) -> np.ndarray:
     (x0, y0, _), (x1, y1, _) = obj.bounds
     corners = np.array([[x0, y0, 0], [x1, y0, 0], [x1, y1, 0], [x0, y1, 0]])
     return se3.transform(pose, corners)[:, :2]
+
+
+def outlines(obj: ObjectSpec, pose: np.ndarray) -> list[np.ndarray]:
+    """Corners (K, 2) of every part's convex outline seen from above."""
+    shadows = [se3.transform(pose, part.hull.vertices)[:, :2] for part in obj.parts]
+    return [shadow[ConvexHull(shadow).vertices] for shadow in shadows]
 
 
 def polygon_gap(a: np.ndarray, b: np.ndarray) -> float:
@@ -77,6 +90,13 @@ def _find_room(
         if _is_free(footprint(obj, pose), taken, area, gap):
             return pose
     return None
+
+
+def _are_apart(a: ObjectSpec, pose_a: np.ndarray, b: ObjectSpec, pose_b: np.ndarray, gap: float) -> bool:
+    if polygon_gap(footprint(a, pose_a), footprint(b, pose_b)) > gap:
+        return True
+    pairs = product(outlines(a, pose_a), outlines(b, pose_b))
+    return all(polygon_gap(one, other) > gap for one, other in pairs)
 
 
 def _random_upright(rng: np.random.Generator, obj: ObjectSpec, area: Box, half: float | None) -> np.ndarray:
