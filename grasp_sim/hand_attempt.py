@@ -12,6 +12,7 @@ from grasp_sim.surroundings import TIME_STEP
 
 SETTLE = 0.06  # s that the hand stands still after a motion
 ARRIVED = 0.010  # m; farther from its target the hand was stopped by something
+PUSH = 25.0  # N: meeting more than this on its way the hand stops where it is, as a guarded move does
 INSIDE = 0.001  # m; a hand that would start deeper in something is not let go
 CLOSE_LIMIT = 3.0  # s
 RAMP = 0.15  # s from standing still to full speed
@@ -105,7 +106,7 @@ class _Attempt:
 
     def _approach(self) -> bool:
         world, trace = self.world, self.trace
-        self._go(np.zeros(3), self.motion.speed)
+        self._go(np.zeros(3), self.motion.speed, guarded=True)
         world.run(SETTLE, self.watch)
         trace.touched = world.names(self.watch.touched)
         error = float(np.linalg.norm(world.data.qpos[world.parts.slide_qpos]))
@@ -156,9 +157,9 @@ class _Attempt:
         T_hand_base = se3.inverse(self.world.T_base_hand())
         return {name: T_hand_base @ pose for name, pose in self.world.object_poses().items()}
 
-    def _go(self, target: np.ndarray, speed: float) -> None:
-        """Straight to a place in the carriage's frame, with a trapezoidal speed."""
-        way = target - self.at
+    def _go(self, target: np.ndarray, speed: float, guarded: bool = False) -> None:
+        """Straight to a place in the carriage's frame, with a trapezoidal speed; guarded: only while nothing resists."""
+        world, way = self.world, target - self.at
         length = float(np.linalg.norm(way))
         if length < 1e-9:
             return
@@ -167,11 +168,14 @@ class _Attempt:
         dt = CHUNK * TIME_STEP
         for t in np.arange(dt, total + dt, dt):
             s, v = _trapezoid(min(float(t), total), speed, ramp, total)
-            self.world.drive(self.at + way * (s / length), np.zeros(3), way * (v / length))
-            self.world.run(dt, self.watch)
+            world.drive(self.at + way * (s / length), np.zeros(3), way * (v / length))
+            world.run(dt, self.watch)
             if self.watch.unphysical:
                 return
-        self.world.drive(target, np.zeros(3))
+            if guarded and world.push() > PUSH:
+                target = self.at + way * (s / length)
+                break
+        world.drive(target, np.zeros(3))
         self.at = target
 
     def _swing(self, axis: int) -> None:

@@ -19,10 +19,12 @@ HAND_GROUP = 4  # of the hand's geoms, so that a picture can leave them out
 CAMERA = "view"
 CARRIAGE = "carriage"  # where the hand's joints are all zero
 AXES = ("x", "y", "z")
-# The carriage moves the hand like a stiff but force-limited arm: 100 N and 15 N m are about what a UR5e's safety
-# functions let pass, the stiffnesses give 1 mm under 30 N and 1 deg under 7 N m.
-SLIDE = {"stiffness": 30_000.0, "force": 100.0, "armature": 2.0}
+# The carriage moves the hand like a stiff but force-limited arm: the stiffnesses give 1 mm under 30 N and 1 deg under
+# 7 N m, the limits are below those where a UR5e's safety functions stop it by default.
+SLIDE = {"stiffness": 30_000.0, "force": 60.0, "armature": 2.0}
 TURN = {"stiffness": 400.0, "force": 15.0, "armature": 0.02}
+# Impedance of all contacts: harder than in the cell, since a free hand may press with more force on lighter things.
+HARD = (0.99, 0.998)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +78,9 @@ def build_hand_model(
     friction = gripper.pad_friction if pad_friction is None else pad_friction
     _add_hand(spec, gripper.model_copy(update={"pad_friction": friction}))
     spec.worldbody.add_camera(name=CAMERA)
-    return _index(spec.compile(), [obj.name for obj in objects])
+    model = spec.compile()
+    model.geom_solimp[:, :2] = HARD
+    return _index(model, [obj.name for obj in objects])
 
 
 def _damping(values: dict[str, float]) -> float:

@@ -117,6 +117,10 @@ class HandWorld:
         """Pose of the grasp frame in the base frame, (4, 4)."""
         return self._pose(self.parts.hand_body)
 
+    def push(self) -> float:
+        """Force that drives the hand on its way, N."""
+        return float(np.linalg.norm(self.data.actuator_force[self.parts.slide_motor]))
+
     @property
     def width(self) -> float:
         """Opening between the pads, m."""

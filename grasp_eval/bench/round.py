@@ -1,0 +1,322 @@
+"""One round: a scene, and looks, grasps and attempts on it until the protocol says that it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from grasp_core import se3
+from grasp_core.camera import CameraProfile
+from grasp_core.cell import Box
+from grasp_core.errors import DetectorError, ErrorCode, InputError, SeegraspError
+from grasp_core.grasps import Grasps
+from grasp_core.gripper import Gripper
+from grasp_eval.bench import records, round_picture
+from grasp_eval.bench.ap import scene_ap
+from grasp_eval.bench.coverage import coverage
+from grasp_eval.bench.looking import Look, Looker, sample_views
+from grasp_eval.bench.protocol import Protocol
+from grasp_eval.bench.records import Attempt, Round, RoundResult, RunConfig
+from grasp_eval.bench.scene_source import make_scene
+from grasp_eval.bench.stage import stage_cell
+from grasp_eval.bench.targets import choose_target, target_region
+from grasp_sim.hand_attempt import HandMotion, Trace, attempt
+from grasp_sim.hand_world import HandWorld
+from grasp_sim.noise import DepthNoise
+from grasp_sim.object_sets import ObjectSet, load_object_set
+
+SAME = 0.015  # m: a grasp this near a failed one on an unchanged scene is a repetition
+OUTSIDE = 0.03  # m beyond the workspace an object counts as lost
+VIEWS, NOISE, CHOICE, DETECTOR = range(4)  # streams of random numbers of a round
+Beat = Callable[..., None]
+
+
+@lru_cache(maxsize=4)
+def _objects(name: str) -> ObjectSet:
+    return load_object_set(name)
+
+
+def run_round(config: RunConfig, index: int, detector: Any, beat: Beat) -> RoundResult:
+    """Do round ``index`` of a run; depends on (config, index) and the detector alone.
+
+    beat("detect", result so far) is called before the detector is asked, beat("idle") after it has answered. Failures
+    of the scene and of the detector end the round and stand in its record. ConfigError when ``config`` is wrong.
+    """
+    result = RoundResult(Round(index, 0, [], []))
+    protocol = Protocol.load(config.protocol)
+    objects = _objects(config.objects)
+    start = time.perf_counter()
+    try:
+        scene = make_scene(config, protocol, objects, index)
+    except InputError as error:
+        result.round.ended, result.round.error = records.SCENE_ERROR, str(error)
+        return result
+    cell = stage_cell(protocol, config.scene)
+    gripper = Gripper.load(config.gripper)
+    world = HandWorld(gripper, scene.objects, scene.poses, cell, scene.with_bin, protocol.friction)
+    result.round.scene_seed = scene.seed
+    result.round.objects = [obj.name for obj in scene.objects]
+    result.round.families = [obj.family for obj in scene.objects]
+    result.round.timings_ms = {"scene": 1e3 * (time.perf_counter() - start), "look": [], "detect": [], "physics": []}
+    camera = CameraProfile.load(protocol.camera)
+    noise = DepthNoise.from_profile(camera, config.noise or protocol.noise)
+    with Looker(world, cell, protocol, camera, noise) as looker:
+        _Play(config, protocol, world, looker, detector, beat, result).run()
+    return result
+
+
+@dataclass
+class _Play:
+    """The state of a round under way."""
+
+    config: RunConfig
+    protocol: Protocol
+    world: HandWorld
+    looker: Looker
+    detector: Any
+    beat: Beat
+    result: RoundResult
+    failures: int = 0  # in a row
+    skips: int = 0  # in a row
+    failed: list[NDArray[np.float32]] = field(default_factory=list)  # places, since the scene last changed
+    first_views: NDArray[np.float64] | None = None
+
+    def run(self) -> None:
+        """Until the round is over."""
+        self._reset_detector()
+        self._choose_target()
+        record = self.result.round
+        while not record.ended:
+            try:
+                look, grasps = self._ask()
+            except DetectorError as error:
+                record.ended, record.error = records.DETECTOR_ERROR, str(error)
+                return
+            candidates = self._candidates(grasps)
+            if len(candidates) == 0:
+                self.skips += 1
+                record.skips += 1
+                if self.skips > self.protocol.skips:
+                    record.ended = records.NO_GRASP
+                continue
+            self.skips = 0
+            self._try(look, candidates, len(grasps))
+            self._judge()
+
+    # --- before the first look
+
+    def _reset_detector(self) -> None:
+        reset = getattr(self.detector, "reset", None)
+        if reset is not None:
+            reset(int(self._rng(DETECTOR, 0).integers(2**31)))
+
+    def _choose_target(self) -> None:
+        if self.config.scene != "occluded":
+            return
+        record = self.result.round
+        world, renderer, profile = self.world, self.looker.renderer, CameraProfile.load(self.protocol.camera)
+        choice = choose_target(world, renderer, self.protocol, profile, self.config.seed, record.round)
+        record.target, record.occlusion, self.first_views = choice.name, choice.occlusion, choice.T_base_cams
+
+    # --- look and detect
+
+    def _ask(self) -> tuple[Look, Grasps]:
+        """The next look, and what the detector makes of it."""
+        record, number = self.result.round, self.result.round.looks
+        with self._timed("look"):
+            views = self.first_views if number == 0 else None
+            if views is None:
+                views = sample_views(self.protocol, self._rng(VIEWS, number + 1))
+            look = self.looker.look(views, self._rng(NOISE, number))
+        region = self.world.cell.pick_region()
+        if record.target:
+            region = target_region(look, record.target)
+        reveal = getattr(self.detector, "reveal", None)
+        if reveal is not None:
+            poses = self.world.object_poses()
+            reveal(list(self.world.objects.values()), np.array(list(poses.values())), self.world.cell, self._with_bin)
+        self.beat("detect", self.result)
+        try:
+            with self._timed("detect"):
+                grasps = self._detect(look, region)
+        finally:
+            self.beat("idle")
+        record.looks += 1
+        if number == 0:
+            record.first = self._first(look, grasps)
+        return look, grasps
+
+    def _detect(self, look: Look, region: Box | None) -> Grasps:
+        if region is None:  # nothing of the target is to be seen
+            return Grasps.empty()
+        try:
+            return self.detector.detect(look.observation, self.world.gripper, region)
+        except DetectorError:
+            raise
+        except SeegraspError as error:
+            if error.code is ErrorCode.EMPTY_CLOUD:  # hardly anything left on the table
+                return Grasps.empty()
+            raise DetectorError(str(error)) from error
+
+    def _first(self, look: Look, grasps: Grasps) -> dict[str, Any]:
+        """What the first look offers, before anything was touched: the same scene for every detector."""
+        poses = self.world.object_poses()
+        offered = {"grasps": len(grasps), "points": len(look.observation.cloud)}
+        covered = coverage(grasps, look.points, look.labels, look.names)
+        if self.result.round.target:
+            return offered | covered
+        objects = [self.world.objects[name] for name in poses]
+        floor = self.world.cell.support_height() if self._with_bin else self.world.cell.table.height
+        return offered | covered | scene_ap(grasps, objects, np.array(list(poses.values())), floor)
+
+    @property
+    def _with_bin(self) -> bool:
+        return self.world.with_bin
+
+    # --- choose and try
+
+    def _candidates(self, grasps: Grasps) -> Grasps:
+        grasps = grasps[grasps.score >= self.protocol.min_score]
+        if not self.protocol.repeats:
+            for place in self.failed:
+                grasps = grasps[np.linalg.norm(grasps.t - place, axis=1) >= SAME]
+        return grasps
+
+    def _try(self, look: Look, candidates: Grasps, offered: int) -> None:
+        world, number = self.world, len(self.result.attempts)
+        row = 0
+        if self.protocol.choice == "random":
+            row = int(self._rng(CHOICE, number).integers(len(candidates)))
+        grasp = candidates[row : row + 1]
+        T = se3.make(grasp.R[0].astype(np.float64), grasp.t[0].astype(np.float64))
+        before = world.save()
+        with self._timed("physics"):
+            trace = attempt(world, T, float(grasp.width[0]), self._motion())
+        record = self._record(look, grasp, trace, offered)
+        if not record.success and not any(not a.success for a in self.result.attempts):
+            self._picture(record, before, T, float(grasp.width[0]))
+        self.result.attempts.append(record)
+        with self._timed("physics", add=True):
+            self._afterwards(trace, before)
+        if trace.held or trace.moved:
+            self.failed.clear()
+        if not record.success:
+            self.failed.append(grasp.t[0])
+        self.failures = 0 if record.success else self.failures + 1
+
+    def _motion(self) -> HandMotion:
+        m = self.protocol.motion
+        lift_above = float(np.deg2rad(m.lift_above))
+        return HandMotion(m.approach, m.retreat, m.speed, lift_above, m.shake, m.touch)
+
+    def _record(self, look: Look, grasp: Grasps, trace: Trace, offered: int) -> Attempt:
+        target = self.result.round.target
+        reason = reason_of(trace, target)
+        timings = self.result.round.timings_ms
+        return Attempt(
+            round=self.result.round.round,
+            index=len(self.result.attempts),
+            success=reason == records.HELD,
+            reason=reason,
+            score=float(grasp.score[0]),
+            width=float(grasp.width[0]),
+            depth=float(grasp.depth[0]),
+            stability=float(grasp.stability[0]),
+            position=[float(v) for v in grasp.t[0]],
+            quaternion=se3.quat_from_matrix(grasp.R[0]).tolist(),
+            grasps=offered,
+            target=target,
+            expected=nearest_object(look, grasp.t[0]),
+            held=trace.held,
+            touched=sorted({*trace.start_touched, *trace.touched}),
+            moved=trace.moved,
+            slip=trace.slip,
+            opening=trace.opening,
+            penetration=trace.penetration,
+            unphysical=trace.unphysical,
+            timings_ms={name: timings[name][-1] for name in ("look", "detect", "physics")},
+        )
+
+    def _picture(self, record: Attempt, before: NDArray, T: NDArray, width: float) -> None:
+        """Show the first failed grasp of the round where the hand would close."""
+        after = self.world.save()
+        self.world.restore(before)
+        name = f"round_{record.round:04d}_{record.index:02d}.jpg"
+        self.result.pictures[name] = round_picture.draw(self.world, self.looker.renderer, T, width)
+        record.picture = name
+        self.world.restore(after)
+
+    def _afterwards(self, trace: Trace, before: NDArray) -> None:
+        """Take away what was picked, let the rest come to rest, take away what fell out of the workspace."""
+        world, record = self.world, self.result.round
+        if trace.unphysical:  # what an artefact did to the scene must not count for or against the next attempts
+            world.restore(before)
+            return
+        world.remove(trace.held)
+        record.cleared += trace.held
+        world.hide_hand()
+        world.rest()
+        limits = world.cell.workspace_box()
+        low, high = limits.min - OUTSIDE, limits.max + OUTSIDE
+        lost = [
+            name
+            for name, pose in world.object_poses().items()
+            if (pose[:2, 3] < low[:2]).any() or (pose[:2, 3] > high[:2]).any() or pose[2, 3] < low[2]
+        ]
+        world.remove(lost)
+        record.lost += lost
+
+    def _judge(self) -> None:
+        """Whether the round is over."""
+        record, limit = self.result.round, self.protocol.max_failures
+        if not self.world.objects or (record.target and record.target not in self.world.objects):
+            record.ended = records.CLEARED
+        elif limit is not None and self.failures >= limit:
+            record.ended = records.FAILURES
+        elif len(self.result.attempts) >= self.protocol.max_attempts * len(record.objects):
+            record.ended = records.ATTEMPTS
+
+    # --- small things
+
+    def _rng(self, stream: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.config.seed, self.result.round.round, stream, number])
+
+    @contextmanager
+    def _timed(self, what: str, add: bool = False) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        spent = 1e3 * (time.perf_counter() - start)
+        laps = self.result.round.timings_ms[what]
+        if add:
+            laps[-1] += spent
+        else:
+            laps.append(spent)
+
+
+def reason_of(trace: Trace, target: str) -> str:
+    """Why an attempt ended as it did: one of records.REASONS."""
+    steps = (
+        (records.UNPHYSICAL, bool(trace.unphysical)),
+        (records.TOUCHED, trace.forbidden),
+        (records.BLOCKED, bool(trace.blocked)),
+        (records.CLOSED_ON_NOTHING, not trace.gripped),
+        (records.DROPPED_IN_LIFT, not trace.lifted),
+        (records.DROPPED_IN_SHAKE, not trace.held),
+        (records.WRONG_OBJECT, bool(target) and target not in trace.held),
+    )
+    return next((reason for reason, so in steps if so), records.HELD)
+
+
+def nearest_object(look: Look, place: NDArray) -> str:
+    """The object whose visible surface is nearest to a place; empty when none is visible."""
+    if len(look.points) == 0:
+        return ""
+    return look.names[int(look.labels[cKDTree(look.points).query(np.asarray(place, float))[1]])]
