@@ -85,7 +85,7 @@ def _ece_interval(
     low, high = np.percentile(np.abs(sums[:, :-1]).sum(axis=1) / sums[:, -1], LEVEL)
     ece = calibration_error(bins, scores, successes)
     # A bootstrapped error is biased upwards just as the error itself is, so the interval is mirrored at the estimate.
-    return [float(max(0.0, 2 * ece - high)), float(np.clip(2 * ece - low, ece, 1.0))]
+    return [float(np.clip(2 * ece - high, 0.0, ece)), float(np.clip(2 * ece - low, ece, 1.0))]
 
 
 def _ece_floor(bins: NDArray[np.int64], scores: NDArray[np.float64]) -> float:

@@ -111,12 +111,10 @@ def means(columns: Mapping[str, Sequence[float | None]]) -> dict[str, dict[str, 
 
 def plain_share(count: int, of: int) -> dict[str, Any]:
     """count, of, rate and Wilson interval (both None without trials)."""
-    return {
-        "count": count,
-        "of": of,
-        "rate": count / of if of else None,
-        "wilson": list(wilson(count, of)) if of else None,
-    }
+    if not of:
+        return {"count": count, "of": of, "rate": None, "wilson": None}
+    rate, (low, high) = count / of, wilson(count, of)
+    return {"count": count, "of": of, "rate": rate, "wilson": [min(low, rate), max(high, rate)]}  # rounding at 0 and 1
 
 
 def sign_test(better: int, worse: int) -> float:
