@@ -1,65 +1,70 @@
-"""User meshes (OBJ, STL, PLY) as objects: checked, decomposed into convex parts by CoACD, cached on disk."""
+"""User meshes (OBJ, STL, PLY, or URDF around them) as objects: checked, and made of convex parts."""
 
 from __future__ import annotations
 
-import hashlib
-import importlib.metadata
-import json
 import logging
-import os
-import tempfile
-import zipfile
-from dataclasses import asdict, dataclass
+import re
 from pathlib import Path
 
-import coacd
 import numpy as np
 import trimesh
 
 from grasp_core.errors import InputError
+from grasp_sim.decomposition import Decomposition, convex_parts
+from grasp_sim.mesh_files import SUFFIXES, read_mesh
 from grasp_sim.objects.spec import ObjectSpec, Part, bounds_of
+from grasp_sim.urdf_object import SUFFIX as URDF
+from grasp_sim.urdf_object import UrdfBody, UrdfMesh, read_urdf
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".obj", ".stl", ".ply")
-MIN_SIZE, MAX_SIZE = 0.005, 0.6  # m, of the longest side
-MILLIMETRES = (2.0, 1000.0)  # a longest side in this range is taken to be in millimetres
 GREY = (0.6, 0.6, 0.62, 1.0)
-CACHE_ENVIRONMENT = "SEEGRASP_CACHE"
-
-
-@dataclass(frozen=True)
-class Decomposition:
-    """CoACD's parameters (Wei et al. 2022): a smaller threshold follows the shape more closely with more parts."""
-
-    threshold: float = 0.05
-    max_parts: int = 24
-    max_vertices: int = 48
-    resolution: int = 1000
-    search: int = 40  # iterations of the tree search for each cut
-    seed: int = 0
+DENSITY = 600.0  # kg/m3
+FRICTION = 0.6
+SHOWN = 3  # problems in one message
+SCALED = re.compile(r"(?P<folder>.+)@(?P<scale>\d*\.?\d+([eE][+-]?\d+)?)")
 
 
 def load_folder(folder: str | Path, **kwargs) -> list[ObjectSpec]:
-    """Every mesh of a folder (not of its subfolders), by name; kwargs as for load_mesh.
+    """Every object of a folder (not of its subfolders), by name; kwargs as for load_mesh.
 
-    InputError when the folder does not exist, holds no mesh, or one of its meshes is not usable.
+    A folder with URDF files holds what these describe; any other holds one object for each mesh. `folder@0.001` gives
+    the factor to metres for all. InputError when the folder does not exist, holds no object, or one is not usable.
     """
-    folder = Path(folder).expanduser()
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder: give one that holds {', '.join(SUFFIXES)} files")
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    if not paths:
-        raise InputError(f"{folder} holds no mesh: expected {', '.join(SUFFIXES)} files")
-    return [load_mesh(path, **kwargs) for path in paths]
+    objects, problems = load_usable(folder, **kwargs)
+    if problems:
+        raise InputError(problems[0])
+    return objects
+
+
+def load_usable(folder: str | Path, **kwargs) -> tuple[list[ObjectSpec], list[str]]:
+    """As load_folder, but what cannot be used is left out: the good objects, and what is wrong with each other file.
+
+    InputError when the folder does not exist or holds no object, and when none is usable.
+    """
+    folder, scale = folder_and_scale(str(folder))
+    if scale is not None:
+        kwargs["scale"] = scale
+    paths = _object_files(folder)
+    objects: list[ObjectSpec] = []
+    problems: list[str] = []
+    for path in paths:
+        try:
+            objects.append(load_urdf(path, **kwargs) if path.suffix.lower() == URDF else load_mesh(path, **kwargs))
+        except InputError as error:
+            problems.append(str(error))
+    if not objects:
+        more = f"; and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
+        raise InputError(f"{folder} holds no mesh that can be used: {'; '.join(problems[:SHOWN])}{more}")
+    return objects, problems
 
 
 def load_mesh(
     path: str | Path,
     scale: float = 1.0,
     mass: float | None = None,
-    density: float = 600.0,
-    friction: float = 0.6,
+    density: float = DENSITY,
+    friction: float = FRICTION,
     decomposition: Decomposition | None = None,
     cache: str | Path | None = None,
 ) -> ObjectSpec:
@@ -73,14 +78,105 @@ def load_mesh(
     InputError names the file, what is wrong with it and what to do.
     """
     path = Path(path).expanduser()
-    _check_number(path, "scale", scale)
-    _check_number(path, "density", density)
-    _check_number(path, "friction", friction)
-    if mass is not None:
-        _check_number(path, "mass", mass)
+    _check_numbers(path, scale=scale, density=density, friction=friction, mass=mass)
     mesh = read_mesh(path, scale)
-    pieces = _decompose_cached(path, mesh, decomposition or Decomposition(), _cache_folder(cache))
+    parts = _parts(path, mesh, decomposition, cache)
+    return _object(path, parts, mesh, mass, density, friction, scale)
+
+
+def load_urdf(
+    path: str | Path,
+    scale: float = 1.0,
+    mass: float | None = None,
+    density: float = DENSITY,
+    friction: float | None = None,
+    decomposition: Decomposition | None = None,
+    cache: str | Path | None = None,
+) -> ObjectSpec:
+    """A URDF of one rigid link as an object named after the file; arguments as for load_mesh.
+
+    scale multiplies the URDF's own. Mass and friction are the URDF's where they are not given, and default as for a
+    mesh where it has none. Its inertia is not used: it follows from the parts and the mass.
+    """
+    path = Path(path).expanduser()
+    _check_numbers(path, scale=scale, density=density, friction=friction, mass=mass)
+    body = read_urdf(path)
+    mass = body.mass if mass is None else mass
+    friction = next(value for value in (friction, body.friction, FRICTION) if value is not None)
+    _check_numbers(path, mass=mass, friction=friction)
+    meshes = _link_meshes(path, body, scale)
+    parts = [part for mesh in meshes for part in _parts(path, mesh, decomposition, cache)]
+    return _object(path, parts, trimesh.util.concatenate(meshes), mass, density, friction, scale)
+
+
+def folder_and_scale(folder: str) -> tuple[Path, float | None]:
+    """A folder's path and, of `folder@0.001`, the factor."""
+    match = SCALED.fullmatch(folder)
+    if match is None or Path(folder).expanduser().is_dir():
+        return Path(folder).expanduser(), None
+    return Path(match["folder"]).expanduser(), float(match["scale"])
+
+
+def _object_files(folder: Path) -> list[Path]:
+    kinds = ", ".join((*SUFFIXES, URDF))
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: give one that holds {kinds} files")
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    described = [path for path in files if path.suffix.lower() == URDF]
+    paths = described or [path for path in files if path.suffix.lower() in SUFFIXES]
+    if not paths:
+        raise InputError(f"{folder} holds no mesh: expected {kinds} files")
+    return paths
+
+
+def _check_numbers(path: Path, **values: float | None) -> None:
+    for name, value in values.items():
+        if value is not None and not (np.isfinite(value) and value > 0):
+            raise InputError(f"{path}: {name} must be a positive number, got {value}")
+
+
+def _link_meshes(path: Path, body: UrdfBody, scale: float) -> list[trimesh.Trimesh]:
+    """The visual meshes of a link in its frame, m, or those for collision where the visual ones cannot be used."""
+    try:
+        return [_posed(path, item, scale) for item in body.visual or body.collision]
+    except InputError as error:
+        if not (body.visual and body.collision):
+            raise
+        log.warning("%s; its collision mesh is used instead", error)
+        return [_posed(path, item, scale) for item in body.collision]
+
+
+def _posed(path: Path, item: UrdfMesh, scale: float) -> trimesh.Trimesh:
+    try:
+        mesh = read_mesh(item.path, scale, item.scale)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+    pose = item.pose.copy()
+    pose[:3, 3] *= scale
+    return mesh.apply_transform(pose)
+
+
+def _parts(
+    path: Path, mesh: trimesh.Trimesh, decomposition: Decomposition | None, cache: str | Path | None
+) -> list[Part]:
+    pieces = convex_parts(path, mesh, decomposition or Decomposition(), cache)
     parts = [Part("mesh", vertices=vertices) for vertices in pieces]
+    try:
+        bounds_of(parts)
+    except InputError as error:
+        raise InputError(f"{path} cannot be cut into convex parts ({error}): repair it and export it anew") from error
+    return parts
+
+
+def _object(
+    path: Path,
+    parts: list[Part],
+    mesh: trimesh.Trimesh,
+    mass: float | None,
+    density: float,
+    friction: float,
+    scale: float,
+) -> ObjectSpec:
     centre = bounds_of(parts).mean(0)
     parts = [part.moved(-centre) for part in parts]
     return ObjectSpec(
@@ -95,44 +191,6 @@ def load_mesh(
     )
 
 
-def read_mesh(path: Path, scale: float = 1.0) -> trimesh.Trimesh:
-    """Load a mesh file in metres and check that it can be an object on a table; InputError otherwise."""
-    if not path.is_file():
-        raise InputError(f"{path} does not exist: expected a mesh file ({', '.join(SUFFIXES)})")
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path} has the type '{path.suffix}': expected one of {', '.join(SUFFIXES)}; convert it")
-    try:
-        mesh = trimesh.load_mesh(path, process=False)
-    except Exception as error:  # the loaders raise whatever their parser meets
-        raise InputError(
-            f"{path} cannot be read as a mesh ({type(error).__name__}: {error}): export it anew"
-        ) from error
-    if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
-        raise InputError(f"{path} has no faces: a surface is needed, not a point cloud; export it anew")
-    if not np.isfinite(mesh.vertices).all():
-        raise InputError(f"{path} has vertices that are not finite: repair the mesh and export it anew")
-    mesh.merge_vertices()
-    mesh.apply_scale(scale)
-    _check_size(path, np.asarray(mesh.extents))
-    return mesh
-
-
-def _check_size(path: Path, extents: np.ndarray) -> None:
-    longest = float(extents.max())
-    size = " x ".join(f"{v:.4g}" for v in extents)
-    if MILLIMETRES[0] <= longest <= MILLIMETRES[1]:
-        raise InputError(f"{path} measures {size} m: it looks like millimetres; load it with scale=0.001")
-    if longest > MAX_SIZE:
-        raise InputError(f"{path} measures {size} m: larger than {MAX_SIZE} m; check its units and give scale")
-    if longest < MIN_SIZE:
-        raise InputError(f"{path} measures {size} m: smaller than {MIN_SIZE} m; check its units and give scale")
-
-
-def _check_number(path: Path, name: str, value: float) -> None:
-    if not np.isfinite(value) or value <= 0:
-        raise InputError(f"{path}: {name} must be a positive number, got {value}")
-
-
 def _colour(mesh: trimesh.Trimesh) -> tuple[float, float, float, float]:
     """The mesh's main colour where it has any of its own, else grey."""
     if mesh.visual.kind is None:
@@ -140,59 +198,3 @@ def _colour(mesh: trimesh.Trimesh) -> tuple[float, float, float, float]:
     visual = mesh.visual if mesh.visual.kind in ("vertex", "face") else mesh.visual.to_color()
     red, green, blue = (float(v) / 255.0 for v in np.asarray(visual.main_color)[:3])
     return (red, green, blue, 1.0)
-
-
-def _cache_folder(cache: str | Path | None) -> Path:
-    return Path(cache or os.environ.get(CACHE_ENVIRONMENT) or Path("~/.cache/seegrasp")).expanduser()
-
-
-def _decompose_cached(path: Path, mesh: trimesh.Trimesh, how: Decomposition, folder: Path) -> list[np.ndarray]:
-    """Vertices (V, 3) of each convex part, from the cache where it has them."""
-    recipe = json.dumps({**asdict(how), "coacd": importlib.metadata.version("coacd")}, sort_keys=True)
-    content = np.ascontiguousarray(mesh.vertices).tobytes() + np.ascontiguousarray(mesh.faces).tobytes()
-    entry = folder / f"convex_{hashlib.sha256(content + recipe.encode()).hexdigest()[:32]}.npz"
-    if entry.is_file():
-        try:
-            with np.load(entry) as stored:
-                return [stored[key] for key in sorted(stored.files)]
-        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            log.warning("%s is damaged (%s) and is made anew", entry, error)
-    log.info("decomposing %s into convex parts", path)
-    pieces = decompose(path, mesh, how)
-    _store(entry, pieces)
-    return pieces
-
-
-def decompose(path: Path, mesh: trimesh.Trimesh, how: Decomposition) -> list[np.ndarray]:
-    """Vertices (V, 3) of each convex part by CoACD; the same mesh and parameters give the same parts."""
-    coacd.set_log_level("error")
-    hulls = coacd.run_coacd(
-        coacd.Mesh(mesh.vertices, mesh.faces),
-        threshold=how.threshold,
-        max_convex_hull=how.max_parts,
-        decimate=True,
-        max_ch_vertex=how.max_vertices,
-        resolution=how.resolution,
-        mcts_iterations=how.search,
-        seed=how.seed,
-    )
-    if not hulls:
-        raise InputError(f"{path} has no inside that convex parts could fill: close its surface and export it anew")
-    return [np.asarray(vertices, dtype=float) for vertices, _ in hulls]
-
-
-def _store(entry: Path, pieces: list[np.ndarray]) -> None:
-    """Write a cache entry whole or not at all; without room or permission the run goes on, with a warning."""
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=entry.parent, suffix=".npz")
-    except OSError as error:
-        log.warning("%s cannot be written (%s): the decomposition is not kept", entry, error)
-        return
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **{f"part_{i:03d}": piece for i, piece in enumerate(pieces)})
-        os.replace(temporary, entry)
-    except OSError as error:
-        Path(temporary).unlink(missing_ok=True)
-        log.warning("%s cannot be written (%s): the decomposition is not kept", entry, error)

@@ -8,16 +8,17 @@ another; `similar` holds other shapes of the train families, as the data sets of
 from __future__ import annotations
 
 import hashlib
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import overload
 
 import numpy as np
 
 from grasp_core.errors import InputError
-from grasp_sim import meshes
+from grasp_sim.meshes import folder_and_scale, load_usable
 from grasp_sim.objects import FAMILIES, ObjectSpec
 
 TRAIN = ("box", "cylinder", "cone", "ball", "blob", "bowl", "plate", "screwdriver", "t_profile", "ring")
@@ -90,17 +91,29 @@ class ObjectSet:
 def load_object_set(name: str) -> ObjectSet:
     """A set by name: `procedural` (its test split), `procedural-train|val|similar|test`, or a folder of meshes.
 
-    Meshes of a folder that cannot be used are left out and named in `problems`. InputError on an unknown name, and on
-    a folder without a single usable mesh.
+    A folder may carry the factor to metres, as `folder@0.001`. Its meshes that cannot be used are left out and named in
+    `problems`. InputError on an unknown name, and on a folder without a single usable mesh.
     """
     split = {PROCEDURAL: "test"} | {f"{PROCEDURAL}-{split}": split for split in SPLITS}
     if name in split:
         shapes = ShapeList(split[name])
         return ObjectSet(f"{PROCEDURAL}-{shapes.split}", shapes, shapes.names)
-    if not Path(name).expanduser().is_dir():
+    if not folder_and_scale(name)[0].is_dir():
         raise InputError(f"object set {name!r} is unknown: expected {', '.join(split)}, or a folder of meshes")
-    objects = meshes.load_folder(name)
-    return ObjectSet(name, tuple(objects), tuple(obj.name for obj in objects))
+    objects, problems = load_usable(name)
+    names = _unique_names(objects)
+    renamed = tuple(obj.renamed(unique) for obj, unique in zip(objects, names, strict=True))
+    return ObjectSet(name, renamed, names, tuple(problems))
+
+
+def _unique_names(objects: Sequence[ObjectSpec]) -> tuple[str, ...]:
+    """Names out of letters, digits, `.`, `_` and `-`; what would occur twice (a.obj, a.stl) gets a number."""
+    names: list[str] = []
+    for obj in objects:
+        plain = re.sub(r"[^A-Za-z0-9._-]", "_", obj.name)
+        candidates = itertools.chain([plain], (f"{plain}-{i}" for i in itertools.count(2)))
+        names.append(next(name for name in candidates if name not in names))
+    return tuple(names)
 
 
 def shape_name(split: str, family: str, number: int) -> str:

@@ -9,8 +9,9 @@ import trimesh
 
 from grasp_core.cell import Cell
 from grasp_core.errors import InputError
-from grasp_sim import meshes
-from grasp_sim.meshes import Decomposition, load_folder, load_mesh
+from grasp_sim import decomposition, mesh_files
+from grasp_sim.decomposition import Decomposition
+from grasp_sim.meshes import load_folder, load_mesh, load_usable
 from grasp_sim.scenes import sample_scene
 
 QUICK = Decomposition(threshold=0.2, max_parts=6, resolution=500, search=10)
@@ -27,7 +28,7 @@ def saved(folder: Path, name: str, mesh: trimesh.Trimesh) -> Path:
     return folder / name
 
 
-@pytest.mark.parametrize("suffix", meshes.SUFFIXES)
+@pytest.mark.parametrize("suffix", mesh_files.SUFFIXES)
 def test_a_concave_mesh_becomes_convex_parts(tmp_path: Path, suffix: str) -> None:
     path = saved(tmp_path, f"bracket{suffix}", l_shape())
     obj = load_mesh(path, decomposition=QUICK, cache=tmp_path / "cache")
@@ -43,7 +44,7 @@ def test_a_concave_mesh_becomes_convex_parts(tmp_path: Path, suffix: str) -> Non
 def test_second_load_comes_from_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = saved(tmp_path, "bracket.stl", l_shape())
     first = load_mesh(path, decomposition=QUICK, cache=tmp_path / "cache")
-    monkeypatch.setattr(meshes, "decompose", None)
+    monkeypatch.setattr(decomposition, "decompose", None)
     second = load_mesh(path, decomposition=QUICK, cache=tmp_path / "cache")
     for a, b in zip(first.parts, second.parts, strict=True):
         assert np.array_equal(a.vertices, b.vertices)
@@ -92,14 +93,57 @@ def test_a_full_disk_leaves_nothing_behind(
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+@pytest.mark.parametrize("content", ["empty", "other", "nan", "flat"])
+def test_a_cache_entry_with_other_content_is_made_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, content: str
+) -> None:
+    path = saved(tmp_path, "box.stl", trimesh.creation.box([0.04, 0.05, 0.06]))
+    good = load_mesh(path, cache=tmp_path / "cache")
+    entry = next((tmp_path / "cache").iterdir())
+    arrays = {
+        "empty": {},
+        "other": {"part_000": np.array(["no vertices"], dtype=object)},
+        "nan": {"part_000": np.full((8, 3), np.nan)},
+        "flat": {"part_000": np.zeros((8, 2))},
+    }
+    np.savez(entry, **arrays[content])
+    with caplog.at_level(logging.WARNING):
+        again = load_mesh(path, cache=tmp_path / "cache")
+    assert "is made anew" in caplog.text
+    assert np.array_equal(again.parts[0].vertices, good.parts[0].vertices)
+
+
+def test_a_cache_on_a_read_only_file_system_only_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = saved(tmp_path, "box.stl", trimesh.creation.box([0.04, 0.05, 0.06]))
+    with caplog.at_level(logging.WARNING):
+        assert len(load_mesh(path, cache="/proc/seegrasp").parts) == 1
+    assert "not kept" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("size", "message"),
-    [(60.0, r"millimetres; load it with scale=0\.001"), (1.0, "larger than"), (0.001, "smaller than")],
+    [
+        (60.0, r"millimetres; load it with scale=0\.001"),
+        (5.0, r"centimetres; load it with scale=0\.01"),
+        (5e-5, r"metres divided by 1000; load it with scale=1000"),
+        (1.0, "larger than"),
+        (1e6, "larger than"),
+        (0.001, "smaller than"),
+    ],
 )
 def test_wrong_units(tmp_path: Path, size: float, message: str) -> None:
     path = saved(tmp_path, "box.stl", trimesh.creation.box([size] * 3))
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         load_mesh(path, cache=tmp_path / "cache")
+    assert "box.stl" in str(caught.value)
+
+
+def test_the_factor_that_is_named_fixes_it(tmp_path: Path) -> None:
+    path = saved(tmp_path, "box.stl", trimesh.creation.box([40, 50, 60]))
+    with pytest.raises(InputError, match=r"scale=0\.001, or all of its folder as FOLDER@0\.001"):
+        load_mesh(path, cache=tmp_path / "cache")
+    (obj,) = load_folder(f"{tmp_path}@0.001", cache=tmp_path / "cache")
+    np.testing.assert_allclose(obj.extents, [0.04, 0.05, 0.06], atol=1e-6)
 
 
 def test_scale_to_metres(tmp_path: Path) -> None:
@@ -147,3 +191,22 @@ def test_folders(tmp_path: Path) -> None:
     assert [obj.name for obj in objects] == ["a", "b"]
     scene = sample_scene("bin", 3, 0, Cell.load("bin_picking"), families=(), extra_objects=objects)
     assert len(scene) == 3
+
+
+def test_the_good_ones_of_a_folder_with_bad_ones(tmp_path: Path) -> None:
+    folder = tmp_path / "meshes"
+    folder.mkdir()
+    saved(folder, "good.obj", trimesh.creation.box([0.04, 0.05, 0.06]))
+    saved(folder, "millimetres.stl", trimesh.creation.box([40, 50, 60]))
+    (folder / "broken.ply").write_bytes(b"ply\nformat nonsense\n")
+    (folder / "sub.obj").mkdir()
+    objects, problems = load_usable(folder, cache=tmp_path / "cache")
+    assert [obj.name for obj in objects] == ["good"]
+    assert len(problems) == 2
+    assert "broken.ply" in problems[0]
+    assert "scale=0.001" in problems[1]
+    with pytest.raises(InputError, match=r"broken\.ply"):
+        load_folder(folder, cache=tmp_path / "cache")
+    (folder / "good.obj").unlink()
+    with pytest.raises(InputError, match=r"no mesh that can be used: .*broken\.ply.*millimetres\.stl"):
+        load_usable(folder, cache=tmp_path / "cache")

@@ -3,10 +3,12 @@
 import hashlib
 import pickle
 from itertools import combinations
+from pathlib import Path
 
 import mujoco
 import numpy as np
 import pytest
+import trimesh
 
 from grasp_core.errors import InputError
 from grasp_sim import object_sets
@@ -106,6 +108,23 @@ def test_mujoco_takes_the_objects_under_their_names() -> None:
     assert [model.body(obj.name).id for obj in objects] == list(range(1, len(objects) + 1))
 
 
-def test_unknown_sets_name_the_known_ones() -> None:
+@pytest.mark.parametrize("name", ["procedural-trian", "mugs", "nowhere@0.001"])
+def test_unknown_sets_name_the_known_ones(name: str) -> None:
     with pytest.raises(InputError, match="procedural-similar, or a folder of meshes"):
-        load_object_set("procedural-trian")
+        load_object_set(name)
+
+
+def test_a_folder_of_meshes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEEGRASP_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "meshes"
+    folder.mkdir()
+    for i, name in enumerate(("a.obj", "a.stl", "red mug #2.ply", "a-2.ply")):
+        trimesh.creation.box([30 + i, 50, 60]).export(folder / name)
+    (folder / "broken.obj").write_text("nothing")
+    objects = load_object_set(f"{folder}@0.001")
+    assert objects.names == ("a-2", "a", "a-3", "red_mug__2")
+    assert tuple(obj.name for obj in objects.objects) == objects.names
+    assert objects.find("a-3").extents[0] == pytest.approx(0.031, abs=1e-6)
+    assert len(objects.problems) == 1
+    assert "broken.obj" in objects.problems[0]
+    assert load_object_set("procedural-val").problems == ()
