@@ -1,14 +1,17 @@
 """Seeded scenes: at rest, inside, apart, and the same every time."""
 
+import hashlib
+
 import mujoco
 import numpy as np
 import pytest
 
 from grasp_core import se3
-from grasp_core.cell import Cell
+from grasp_core.cell import Box, Cell
 from grasp_core.errors import InputError
-from grasp_sim.objects import FAMILIES
-from grasp_sim.scenes import MAX_PENETRATION, Scene, lies_inside, pick_area, sample_scene
+from grasp_sim import packing, scenes
+from grasp_sim.objects import FAMILIES, ObjectSpec, Part
+from grasp_sim.scenes import MAX_PENETRATION, Placing, Scene, lies_inside, pick_area, sample_scene
 from grasp_sim.settling import settle
 
 
@@ -135,3 +138,102 @@ def test_settle_refuses_bad_starts(cell: Cell) -> None:
     for starts in (np.zeros((2, 4, 4)), np.full((1, 4, 4), np.nan)):
         with pytest.raises(InputError, match="start pose"):
             settle([obj], starts, cell, with_bin=False)
+
+
+@pytest.mark.parametrize(
+    ("kind", "n", "digest"),
+    [
+        ("bin", 10, "f349ff2fd041d92d"),
+        ("pile", 6, "23afb29ec7225cf5"),
+        ("packed", 6, "d8492cd9563ed1a6"),
+        ("single", 1, "8ec402398279c861"),
+    ],
+)
+def test_scenes_are_drawn_as_ever(cell: Cell, kind: str, n: int, digest: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The objects and where they start, before any physics: what a seed means must not change between versions."""
+
+    class Started(Exception):
+        pass
+
+    def stop(objects: list[ObjectSpec], starts: np.ndarray, *args: object, **kwargs: object) -> None:
+        raise Started(objects, starts)
+
+    monkeypatch.setattr(scenes, "settle", stop)
+    with pytest.raises(Started) as caught:
+        sample_scene(kind, n, 1, cell)
+    objects, starts = caught.value.args
+    said = [f"{obj.name} {obj.mass:.9f}" for obj in objects]
+    said += [f"{value:.6f}" for value in np.round(starts, 6).ravel() + 0.0]
+    assert hashlib.sha256(" ".join(said).encode()).hexdigest()[:16] == digest
+
+
+def brick(name: str, size: tuple[float, float, float]) -> ObjectSpec:
+    return ObjectSpec(name, "brick", (Part("box", tuple(s / 2 for s in size)),), 0.2, 0.5, (1, 0, 0, 1), min(size))
+
+
+def test_scale_and_friction_of_drawn_objects(cell: Cell) -> None:
+    original = brick("mine", (0.04, 0.05, 0.06))
+    placing = Placing(scale=(0.5, 0.8), friction=0.9)
+    scene = sample_scene("pile", 5, 2, cell, families=(), extra_objects=[original], placing=placing)
+    factors = [float(obj.metadata["scale"]) for obj in scene.objects]
+    assert all(0.5 <= factor <= 0.8 for factor in factors)
+    assert len(set(factors)) == 5
+    for obj, factor in zip(scene.objects, factors, strict=True):
+        np.testing.assert_allclose(obj.extents, factor * original.extents)
+        assert obj.mass == pytest.approx(factor**3 * original.mass)
+        assert obj.friction == 0.9
+        assert obj.metadata["shape"] == "mine"
+    check(scene, 5, cell)
+
+
+def test_a_pile_is_dropped_within_half_of_the_middle(cell: Cell, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[np.ndarray] = []
+    original = scenes.settle
+
+    def spy(objects: list[ObjectSpec], starts: np.ndarray, *args: object, **kwargs: object) -> object:
+        seen.append(np.array(starts))
+        return original(objects, starts, *args, **kwargs)
+
+    monkeypatch.setattr(scenes, "settle", spy)
+    area = Box([0.35, -0.12, 0.0], [0.59, 0.12, 0.3])
+    small = [brick("mine", (0.03, 0.03, 0.03))]
+    scene = sample_scene("pile", 8, 0, cell, (), small, Placing(half=0.05), area)
+    offsets = np.abs(seen[0][:, :2, 3] - [0.47, 0.0])
+    assert offsets.max() <= 0.05
+    assert offsets.max() > 0.03
+    assert scene.area is area
+    assert all(lies_inside(obj, pose, area) for obj, pose in zip(scene.objects, scene.poses, strict=True))
+
+
+def test_packed_by_tries_leaves_out_what_has_no_room(cell: Cell) -> None:
+    area = Box([0.35, -0.12, 0.0], [0.59, 0.12, 0.3])
+    crowd = [brick("mine", (0.06, 0.06, 0.08))]
+    placing = Placing(half=0.07, gap=0.0, tries=12)
+    counts = []
+    for seed in range(4):
+        scene = sample_scene("packed", 5, seed, cell, (), crowd, placing, area)
+        counts.append(len(scene))
+        assert np.abs(scene.poses[:, :2, 3] - [0.47, 0.0]).max() < 0.071
+        assert (scene.poses[:, 2, 2] > 0.999).all()
+        check(scene, len(scene), cell)
+    assert 1 < min(counts) < 5
+    with pytest.raises(InputError, match="too large"):
+        sample_scene("packed", 5, 0, cell, (), [brick("wide", (0.5, 0.5, 0.1))], placing, area)
+
+
+def test_parts_stand_apart_where_their_boxes_overlap() -> None:
+    legs = (Part("box", (0.05, 0.01, 0.02), (0.0, -0.04, 0.0)), Part("box", (0.01, 0.05, 0.02), (-0.04, 0.0, 0.0)))
+    corner = ObjectSpec("corner", "corner", legs, 0.2, 0.5, (1, 0, 0, 1), 0.02)
+    cube, pose = brick("cube", (0.03, 0.03, 0.03)), se3.make(np.eye(3), [0.0, 0.0, 0.02])
+    spot = Box([0.0199, 0.0199, 0.0], [0.0201, 0.0201, 0.1])  # inside the corner's box, off its legs
+    room = Box([-0.2, -0.2, 0.0], [0.2, 0.2, 0.1])
+    beside = packing.footprint(cube, se3.make(np.eye(3), [0.02, 0.02, 0.0]))
+    assert packing.polygon_gap(beside, packing.footprint(corner, pose)) < 0
+
+    class Fixed:
+        def uniform(self, low: object, high: object) -> object:
+            return 0.0 if np.isscalar(low) else (spot.min + spot.max)[:2] / 2
+
+    assert packing.try_place(Fixed(), cube, [corner], [pose], room, None, 0.0) is not None
+    assert packing.try_place(Fixed(), cube, [corner], [pose], room, None, 0.036) is None
+    assert packing.try_place(Fixed(), cube, [cube], [se3.make(np.eye(3), [0.04, 0.02, 0.015])], room, None, 0.0) is None
