@@ -28,6 +28,7 @@ COMMANDS = {
     "detect": Command("grasp_eval.detect:main", "grasps from an RGB-D pair or a cloud file"),
     "replay": Command("grasp_eval.replay:main", "feed a bag to the nodes, or evaluate it offline"),
     "record": Command("grasp_eval.record:main", "record the stack's topics into a bag"),
+    "bench": Command("grasp_eval.bench.cli:main", "measure detectors: clutter clearing, latency, AP; compare runs"),
     "doctor": Command("seegrasp.doctor:main", "check this machine, the installation and the running nodes"),
 }
 

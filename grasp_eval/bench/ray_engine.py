@@ -56,6 +56,13 @@ def cluster(address: str, workers: int) -> Iterator[str]:
         ray.shutdown()
 
 
+def cpus() -> int:
+    """CPUs of the cluster, at least 1."""
+    import ray
+
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
 class RayEngine:
     """Rounds as Ray tasks inside of ``cluster(...)``; used like ``LocalEngine``.
 
@@ -81,7 +88,7 @@ class RayEngine:
     @property
     def workers(self) -> int:
         """Rounds at a time."""
-        return self._limit or max(1, int(self._ray.cluster_resources().get("CPU", 1)))
+        return self._limit or cpus()
 
     def __enter__(self) -> RayEngine:
         try:

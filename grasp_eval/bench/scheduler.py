@@ -26,6 +26,7 @@ START_LIMIT = 600.0  # s for making a detector: a large network from a cold disk
 MAX_DEATHS = 5  # rounds in a row that killed their worker: what kills every round is not worth going on
 POLL = 0.2  # s: how soon Ctrl-C and the watchdog act
 GRACE = 3.0  # s for workers without a round to leave by themselves
+REMOTE_GRACE = 10.0  # s
 ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
@@ -146,6 +147,8 @@ class LocalEngine:
     def __init__(self, job: Job, workers: int) -> None:
         self.job = job
         self.workers = workers
+        # A detector in a process of its own has a watchdog of its own, which knows where it hangs.
+        self._limit = job.config.detector_timeout + (REMOTE_GRACE if job.config.detector_python else 0.0)
         self._context = get_context("spawn")
         self._crew: list[_Worker] = []
 
@@ -205,8 +208,8 @@ class LocalEngine:
             if result is not None:
                 yield result
         for worker in [w for w in self._crew if w.overdue()]:
-            limit = self.job.config.detector_timeout
-            result = cut_short(worker.index, worker.so_far, DETECTOR_TIMEOUT, f"no answer within {limit:g} s")
+            error = f"no answer within {self._limit:g} s"
+            result = cut_short(worker.index, worker.so_far, DETECTOR_TIMEOUT, error)
             self._remove(worker)
             yield result
 
@@ -238,7 +241,7 @@ class LocalEngine:
             worker.ready = True
         elif kind == STATE:
             state, worker.so_far = content
-            worker.deadline = time.monotonic() + self.job.config.detector_timeout if state == "detect" else 0.0
+            worker.deadline = time.monotonic() + self._limit if state == "detect" else 0.0
         elif kind == RESULT:
             worker.index, worker.deadline = None, 0.0
             return content

@@ -16,6 +16,8 @@ from grasp_core.errors import InputError
 from grasp_eval.bench.records import Attempt, Round, RoundResult, RunConfig, from_dict, to_line
 from grasp_eval.results import save_error, write_atomic, write_json
 
+# What a configuration names and run.json holds as it was read: it may change although its name does not.
+INPUTS = {"protocol": "the rules of protocol", "objects": "the objects in"}
 RUN, ROUNDS, ATTEMPTS, PICTURES = "run.json", "rounds.jsonl", "attempts.jsonl", "pictures"
 
 
@@ -70,7 +72,7 @@ class RunStore:
     Args:
         folder: new, empty, or of a run with the same configuration, which is continued.
         config: what is asked for; a run that has more rounds already keeps them.
-        about: the rest of run.json: protocol (as read), command, versions, machine, workers, engine.
+        about: the rest of run.json: protocol and objects (as read), command, versions, machine, workers, engine.
 
     Raises:
         InputError: the folder holds something else or a run with another configuration (the keys are named).
@@ -189,8 +191,9 @@ class RunStore:
         key = before.config.key()
         names = [f.name for f in fields(RunConfig) if replace(before.config, **{f.name: new[f.name]}).key() != key]
         texts = [f"{name} was {old[name]!r} and is {new[name]!r}" for name in names]
-        if not names and before.about.get("protocol") != self._about.get("protocol"):
-            texts.append(f"the rules of protocol {self.config.protocol!r} have changed since")
+        for name, what in INPUTS.items():
+            if name not in names and before.about.get(name) != self._about.get(name):
+                texts.append(f"{what} {new[name]!r} have changed since")
         if texts:
             raise InputError(
                 f"{self.folder} holds a run with another configuration: {'; '.join(texts)}. "
