@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import traceback
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from grasp_core.cell import Box
@@ -14,6 +16,7 @@ from grasp_core.grasps import Grasps
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
 
+_DOOR = (__file__, str(Path(__file__).with_name("__init__.py")), importlib.__file__)
 MAX_GRASPS = 200_000  # of one call; more is a detector that forgot to choose, and would fill memory downstream
 
 
@@ -97,7 +100,13 @@ class Checked:
 
 
 def described(error: BaseException) -> str:
-    """Type, message and place of an exception in one line."""
-    frames = traceback.extract_tb(error.__traceback__)
+    """Type and message of an exception in one line, and where in the detector it was raised."""
+    frames = outer_frames(error)
     place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{place}"
+
+
+def outer_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The frames of its traceback without those of this package's door and of Python's import system."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [f for f in frames if not f.filename.startswith("<frozen ") and f.filename not in _DOOR]

@@ -23,10 +23,10 @@ from collections.abc import Iterator
 
 from grasp_core.errors import ErrorCode, SeegraspError
 from grasp_perception.detectors import make_detector, payload, wire
-from grasp_perception.detectors.checked import Checked
+from grasp_perception.detectors.checked import Checked, outer_frames
 from grasp_perception.detectors.wire import Message
 
-_LEAVE_S = 3  # for threads and exit handlers of the detector, once nobody listens any more
+_LEAVE_S = 2  # for threads and exit handlers of the detector, once nobody listens any more
 
 
 def main() -> int:
@@ -134,7 +134,8 @@ def _told(error: Exception, aloud: bool) -> Message:
     story = ""
     if error.__cause__ is not None or not isinstance(error, SeegraspError):
         cause = error.__cause__ or error
-        story = "".join(traceback.format_exception(type(cause), cause, cause.__traceback__))
+        lines = traceback.format_list(outer_frames(cause)) + traceback.format_exception_only(type(cause), cause)
+        story = "".join(["Traceback (most recent call last):\n", *lines])
         if aloud:
             print(story, file=sys.stderr, flush=True)
     header = {

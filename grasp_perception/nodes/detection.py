@@ -17,7 +17,7 @@ from grasp_core.errors import ErrorCode, InputError, SeegraspError, StaleError
 from grasp_core.grasps import Grasps
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
-from grasp_perception.detectors import Detector
+from grasp_perception.detectors.checked import Checked
 from grasp_perception.nodes.worker import Worker
 from grasp_ros.conversions import msg_to_cloud, stamp_to_ns
 from grasp_ros.tf_listener import TfListener
@@ -121,7 +121,7 @@ class Pipeline:
 
     def __init__(
         self,
-        detector: Detector,
+        detector: Checked,
         gripper: Gripper,
         tf: TfListener,
         base_frame: str,
@@ -157,7 +157,8 @@ class Pipeline:
         return Detection(chosen, self._base, observation.stamp, timings)
 
     def close(self, timeout_s: float) -> bool:
-        """End the worker; False when the detector does not return in time."""
+        """End the detector's own process, if any, and the worker; False when the detector does not return in time."""
+        self.detector.close()
         return self._worker.close(timeout_s)
 
     def _observe(self, msg: PointCloud2) -> Observation:

@@ -111,7 +111,9 @@ class DetectorNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the detector."""
         try:
-            detector = make_detector(self._p["detector"], **self._detector_params)
+            detector = make_detector(
+                self._p["detector"], self._p["detector_python"], self._p["detect_timeout"], **self._detector_params
+            )
         except SeegraspError as error:
             self._failure = str(error)
             self.get_logger().error(self._failure)
@@ -127,9 +129,10 @@ class DetectorNode(LifecycleNode):
             self._p["max_points"],
             self._p["detect_timeout"],
         )
-        import torch  # loaded here: the start-up of a node that fails earlier stays fast
+        if not self._p["detector_python"]:
+            import torch  # loaded here: the start-up of a node that fails earlier stays fast
 
-        torch.set_num_threads(self._p["torch_threads"])
+            torch.set_num_threads(self._p["torch_threads"])
         return TransitionCallbackReturn.SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

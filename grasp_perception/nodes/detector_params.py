@@ -14,6 +14,7 @@ def declare(params: Params) -> dict[str, Any]:
         "cell": d("cell", "bin_picking", "cell profile: workspace, base frame, cameras, gripper"),
         "gripper": d("gripper", "", "gripper profile; empty: the cell's"),
         "detector": d("detector", "analytic", "built-in detector or package.module:factory"),
+        "detector_python": d("detector_python", "", "Python to run it in, in a process of its own; empty: in the node"),
         "camera": d("camera", "camera", "namespace of the camera in the cell profile that gives the viewpoint"),
         "camera_frame": d("camera_frame", "", "frame of the viewpoint; empty: that camera's optical frame"),
         "autostart": d("autostart", True, "configure and activate without a lifecycle manager"),

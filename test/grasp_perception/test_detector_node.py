@@ -212,6 +212,18 @@ def test_a_detector_that_hangs_is_given_up(start):
     assert "did not return within 0.5 s" in result.error_msg
 
 
+def test_a_detector_in_a_process_of_its_own_may_crash(start, tmp_path):
+    plugin = "detector:=test.grasp_perception.hostile_detectors:factory"
+    crash = ("detector_params.mode:=abort", f"detector_params.once:={tmp_path / 'once'}")
+    rig = start(plugin, f"detector_python:={sys.executable}", *crash)
+    rig.send()
+    _, result = rig.detect()
+    assert ErrorCode(result.error_code) == ErrorCode.DETECTOR_FAILED
+    assert "SIGABRT" in result.error_msg
+    rig.send()
+    assert rig.detect()[1].error_code == ErrorCode.NONE
+
+
 def test_cancelling_while_waiting_and_while_detecting(start):
     rig = start("detector_params.seconds:=2.0", "cloud_timeout:=20.0")
     for prepare, stage in ((lambda: None, "wait_cloud"), (rig.send, "detect")):
