@@ -76,6 +76,7 @@ def compare(first: StoredRun, second: StoredRun, unpaired: bool = False) -> dict
     if not all(lists):
         raise InputError(f"{first.folder} and {second.folder} have no common round to compare; let them run on")
     a, b = (np.array(rows, dtype=np.float64) for rows in lists)  # (rounds, metrics, part and whole)
+    result["warnings"] += _other_builds(first, second)
     return result | {"metrics": {name: _metric(a[:, m], b[:, m], not unpaired) for m, name in enumerate(METRICS)}}
 
 
@@ -94,6 +95,23 @@ def _differences(first: StoredRun, second: StoredRun) -> list[str]:
 
 def _name(run: StoredRun) -> str:
     return f"{run.config.detector} ({run.folder})"
+
+
+def _other_builds(first: StoredRun, second: StoredRun) -> list[str]:
+    commits = [run.about.get("versions", {}).get("seegrasp") for run in (first, second)]
+    return [] if commits[0] == commits[1] else [f"the runs are of different commits: {commits[0]} and {commits[1]}"]
+
+
+def about_runs(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:
+    """Where each run comes from: name, rounds, command, commit, processor."""
+    return [
+        {
+            **{"name": _name(run), "rounds": len(run.rounds), "command": run.about.get("command", "unknown")},
+            "commit": run.about.get("versions", {}).get("seegrasp", "unknown"),
+            "processor": run.about.get("machine", {}).get("processor", "unknown"),
+        }
+        for run in runs
+    ]
 
 
 def _columns(run: StoredRun) -> dict[int, list[tuple[float, float]]]:
@@ -166,8 +184,9 @@ def table_lines(comparison: dict[str, Any]) -> list[str]:
     return lines
 
 
-def write(folder: Path, comparisons: Sequence[dict[str, Any]], command: str) -> Path:
+def write(folder: Path, runs: Sequence[StoredRun], comparisons: Sequence[dict[str, Any]], command: str) -> Path:
     """Write compare.json and compare.html; returns the page. Raises SaveError."""
+    about = about_runs(runs)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -175,13 +194,14 @@ def write(folder: Path, comparisons: Sequence[dict[str, Any]], command: str) -> 
     rows = [
         {"label": f"{c['second'].split(' (')[0]}: {n}"} | row for c in comparisons for n, row in c["metrics"].items()
     ]
-    write_json(folder / "compare.json", {"command": command, "comparisons": list(comparisons)})
+    write_json(folder / "compare.json", {"command": command, "runs": about, "comparisons": list(comparisons)})
     page = render(
         "bench_compare.html.j2",
         title="Runs compared",
         problems=[text for c in comparisons for text in c["warnings"]],
         command=command,
         comparisons=comparisons,
+        runs=about,
         chart=figures.forest(rows),
         machine=machine(),
         versions=versions(),
@@ -205,7 +225,7 @@ def main(argv: Sequence[str]) -> int:
         for comparison in comparisons:
             print("\n".join(table_lines(comparison)))
         if args.out:
-            print(write(args.out, comparisons, shlex.join(["seegrasp", "bench", "compare", *argv])))
+            print(write(args.out, [first, *others], comparisons, shlex.join(["seegrasp", "bench", "compare", *argv])))
     except (SeegraspError, SaveError) as error:
         print(f"seegrasp bench compare: {error}", file=sys.stderr)
         return 1

@@ -24,7 +24,6 @@ OCCLUSION_BINS = (0.0, 0.3, 0.6, 0.9, 1.0)
 FINE_OCCLUSION_BINS = tuple(round(0.1 * i, 1) for i in range(11))
 UNKNOWN = "unknown"
 _FIRST = ("grasps", "points", "visible", "grasps_per_object", "covered_objects", "covered_surface", "ap")
-_STAGES = ("settle", "look", "detect", "physics")
 
 
 def summarise(config: RunConfig, rounds: Sequence[Round], attempts: Sequence[Attempt]) -> dict[str, Any]:
@@ -49,6 +48,7 @@ def summarise(config: RunConfig, rounds: Sequence[Round], attempts: Sequence[Att
     counted = [r for r in rounds if r.ended != records.SCENE_ERROR]
     attempts = counted_attempts(rounds, attempts)
     tally = _Tally({r.round: i for i, r in enumerate(counted)}, attempts)
+    times = _stage_ms(counted)
     main = shares(
         {
             "gsr": (tally(lambda a: a.success), tally()),
@@ -83,8 +83,8 @@ def summarise(config: RunConfig, rounds: Sequence[Round], attempts: Sequence[Att
         "calibration": calibration(
             [a.score for a in attempts], [a.success for a in attempts], [a.round for a in attempts]
         ),
-        "timings": _timings(counted, attempts),
-        "attempts_per_minute": _throughput(counted, attempts),
+        "timings": [timing_row(stage, ms) for stage, ms in times.items() if ms],
+        "attempts_per_minute": _throughput(times, len(attempts)),
     }
 
 
@@ -174,12 +174,15 @@ def _families(rounds: Sequence[Round], attempts: Sequence[Attempt], tally: _Tall
 
 
 def _first_looks(rounds: Sequence[Round]) -> dict[str, Any]:
-    """Means over rounds of what was measured in the first look, and of AP by friction."""
+    """Means over rounds of what the first look gave, shares of grasps that AP found wrong, AP by friction."""
     firsts = [r.first for r in rounds]
     ap_mu = [{str(mu): value for mu, value in first.get("ap_mu", {}).items()} for first in firsts]  # read back: strings
     frictions = sorted({mu for values in ap_mu for mu in values}, key=float)
     by_friction = {mu: [values.get(mu) for values in ap_mu] for mu in frictions}
-    return means({name: [first.get(name) for first in firsts] for name in _FIRST}) | {"ap_mu": means(by_friction)}
+    considered = [first.get("considered", 0) for first in firsts]
+    wrong = {name: ([first.get(name, 0) for first in firsts], considered) for name in ("colliding", "empty")}
+    looks = means({name: [first.get(name) for first in firsts] for name in _FIRST})
+    return looks | shares(wrong) | {"ap_mu": means(by_friction)}
 
 
 def occlusion_curve(rounds: Sequence[Round], edges: Sequence[float]) -> list[dict[str, Any]]:
@@ -200,24 +203,19 @@ def occlusion_curve(rounds: Sequence[Round], edges: Sequence[float]) -> list[dic
     ]
 
 
-def _stage_ms(rounds: Sequence[Round], attempts: Sequence[Attempt], stage: str) -> list[float]:
-    """Times of every call; a round has them all, an attempt only those that led to it."""
-    found = [ms for r in rounds if stage in r.timings_ms for ms in np.atleast_1d(r.timings_ms[stage]).tolist()]
-    return found or [a.timings_ms[stage] for a in attempts if stage in a.timings_ms]
+def _stage_ms(rounds: Sequence[Round]) -> dict[str, list[float]]:
+    """Times of every call by stage, ms, in the order of the stages."""
+    found: dict[str, list[float]] = {}
+    for r in rounds:
+        for stage, ms in r.timings_ms.items():
+            found.setdefault(stage, []).extend(np.atleast_1d(ms).tolist())
+    return found
 
 
-def _timings(rounds: Sequence[Round], attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
-    """Rows of a timing table, ms."""
-    values = {stage: _stage_ms(rounds, attempts, stage) for stage in _STAGES}
-    # A round has one sum for physics; what one attempt takes is with the attempts.
-    values["physics"] = [a.timings_ms["physics"] for a in attempts if "physics" in a.timings_ms]
-    return [timing_row(stage, ms) for stage, ms in values.items() if ms]
-
-
-def _throughput(rounds: Sequence[Round], attempts: Sequence[Attempt]) -> dict[str, float | None]:
-    spent = {stage: sum(_stage_ms(rounds, attempts, stage)) for stage in _STAGES if stage != "detect"}
+def _throughput(times: dict[str, list[float]], attempts: int) -> dict[str, float | None]:
+    spent = {stage: sum(ms) for stage, ms in times.items() if stage != "detect"}
 
     def rate(ms: float) -> float | None:
-        return 60_000.0 * len(attempts) / ms if ms > 0 and attempts else None
+        return 60_000.0 * attempts / ms if ms > 0 and attempts else None
 
-    return {"without_detector": rate(sum(spent.values())), "physics": rate(spent["physics"])}
+    return {"without_detector": rate(sum(spent.values())), "physics": rate(spent.get("physics", 0.0))}

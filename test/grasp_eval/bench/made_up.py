@@ -10,6 +10,7 @@ from grasp_eval.bench import records
 from grasp_eval.bench.records import Attempt, Round, RunConfig
 
 FAMILIES = ("box", "mug")
+_CALLS_MS = {"look": 5.0, "detect": 100.0, "physics": 200.0}
 
 
 def attempt(number: int, index: int, success: bool, **changes: Any) -> Attempt:
@@ -17,7 +18,7 @@ def attempt(number: int, index: int, success: bool, **changes: Any) -> Attempt:
         **{"round": number, "index": index, "success": success, "score": 0.8, "width": 0.05, "depth": 0.02},
         **{"reason": records.HELD if success else records.CLOSED_ON_NOTHING, "stability": 1.0},
         **{"position": [0.0, 0.0, 0.05], "quaternion": [1.0, 0.0, 0.0, 0.0], "expected": f"o{index % 4}"},
-        **{"timings_ms": {"look": 5.0, "detect": 100.0, "physics": 200.0}},
+        "timings_ms": _CALLS_MS,
     }
     return Attempt(**(values | changes))
 
@@ -28,7 +29,7 @@ def scene(number: int, outcomes: str, ended: str = records.FAILURES, **changes: 
     values = {
         **{"round": number, "scene_seed": 1000 + number, "objects": objects, "looks": len(outcomes), "ended": ended},
         **{"families": [FAMILIES[i % 2] for i in range(4)], "cleared": objects[: outcomes.count("+")]},
-        **{"timings_ms": {"settle": 300.0, "look": [5.0] * len(outcomes), "detect": [100.0] * len(outcomes)}},
+        "timings_ms": {"scene": 300.0} | {k: [ms] * len(outcomes) for k, ms in _CALLS_MS.items()},
     }
     return Round(**(values | changes)), [attempt(number, i, mark == "+") for i, mark in enumerate(outcomes)]
 

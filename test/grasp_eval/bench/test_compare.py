@@ -121,6 +121,13 @@ def test_changed_rules_and_other_objects_are_refused():
         compare(stored(made), stored(other))
 
 
+def test_other_commits_are_a_warning():
+    made = random_run(3, 0.5)
+    builds = [stored(made, about={"versions": {"seegrasp": commit}}) for commit in ("aaa", "bbb")]
+    assert compare(*builds)["warnings"] == ["the runs are of different commits: aaa and bbb"]
+    assert compare(builds[0], builds[0])["warnings"] == []
+
+
 def test_no_common_round_is_an_error():
     config, rounds, attempts = run("+", "-")
     first, second = (config, rounds[:1], attempts[:1]), (config, rounds[1:], attempts[1:])

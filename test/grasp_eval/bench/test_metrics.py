@@ -111,13 +111,14 @@ def test_a_broken_target_round_counts_as_one_target():
 def test_first_looks_are_averaged_whether_read_back_or_not():
     config, rounds, attempts = run("+", "+", "+")
     rounds[0].first = {"ap": 0.2, "ap_mu": {0.4: 0.1}, "grasps": 10, "covered_objects": None}
-    rounds[1].first = {"ap": 0.4, "ap_mu": {"0.4": 0.3}, "grasps": 0}
+    rounds[1].first = {"ap": 0.4, "ap_mu": {"0.4": 0.3}, "grasps": 0, "considered": 8, "colliding": 2, "empty": 0}
     first = summarise(config, rounds, attempts)["first"]
     assert first["ap"]["mean"] == pytest.approx(0.3)
     assert first["ap"]["n"] == 2
     assert first["grasps"]["mean"] == 5.0
     assert first["covered_objects"] == {"mean": None, "n": 0, "interval": None}
     assert first["ap_mu"]["0.4"]["mean"] == pytest.approx(0.2)
+    assert (first["colliding"]["rate"], first["empty"]["rate"]) == (0.25, 0.0)
 
 
 def test_times_and_throughput_by_hand():
@@ -125,7 +126,7 @@ def test_times_and_throughput_by_hand():
     rows = {row["stage"]: row for row in summary["timings"]}
     assert rows["detect"]["n"] == 4
     assert rows["physics"]["p50"] == 200.0
-    # two rounds: settle 600, look 20, physics 800 ms; four attempts
+    # two rounds: scenes 600, look 20, physics 800 ms; four attempts
     assert summary["attempts_per_minute"]["without_detector"] == pytest.approx(4 * 60_000 / 1420)
     assert summary["attempts_per_minute"]["physics"] == pytest.approx(4 * 60_000 / 800)
 
