@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +11,6 @@ import numpy as np
 from rclpy.serialization import serialize_message
 from tf2_msgs.msg import TFMessage
 
-from grasp_core import se3
 from grasp_core.camera import Camera
 from grasp_core.cell import Box
 from grasp_core.cloud import Cloud
@@ -24,9 +21,12 @@ from grasp_core.observation import Observation
 from grasp_eval.bag_frames import BagTransforms, FrameSource, RawFrame, find_topics
 from grasp_eval.bag_reader import BagReader
 from grasp_eval.bag_writer import LATCHED_QOS, BagWriter, make_qos
+from grasp_eval.offline_frames import COLUMNS, STAGES, Frame, Judge, metrics
+from grasp_eval.offline_objects import KnownObjects
+from grasp_eval.offline_place import Placement, around
 from grasp_eval.report import command_line, data_uri, write_replay_report
 from grasp_eval.results import SaveError, append_csv, timing_row, write_json
-from grasp_perception import drawing, table_frame
+from grasp_perception import drawing
 from grasp_perception.detectors import make_detector
 from grasp_perception.ingest import Ingest
 from grasp_ros.conversions import (
@@ -38,113 +38,9 @@ from grasp_ros.conversions import (
     transforms_to_tf,
 )
 
-STAGES = ("convert", "cloud", "detect")
-STAGES = ("convert", "cloud", "detect")
-COLUMNS = ("index", "stamp_ns", "points", "grasps", "top_score", *(f"{s}_ms" for s in STAGES), "total_ms", "error")
 CLOUD_TOPIC, GRASPS_TOPIC = "/camera_node/cloud", "/detector_node/grasps"
 NEAR, FAR = 0.1, 3.0
-MARGIN = 0.06  # m around the region that a gripper may touch
 DRAWN = 30
-SAME_TABLE = 0.8  # part of the points on the table's plane that must still be there
-TABLE_BAND = 0.01  # m
-
-
-@dataclass
-class Frame:
-    """Results of one frame."""
-
-    index: int
-    stamp_ns: int
-    points: int = 0
-    grasps: int = 0
-    top_score: float | None = None
-    timings: dict[str, float] = field(default_factory=dict)
-    error: str = ""
-
-    @property
-    def total_ms(self) -> float | None:
-        """Sum of the stages."""
-        return sum(self.timings.values()) if self.timings else None
-
-    def row(self) -> dict[str, object]:
-        """Row of frames.csv."""
-        row: dict[str, object] = {"index": self.index, "stamp_ns": self.stamp_ns, "points": self.points}
-        row |= {"grasps": self.grasps, "error": self.error}
-        row["top_score"] = "" if self.top_score is None else round(self.top_score, 4)
-        row |= {f"{name}_ms": round(value, 2) for name, value in self.timings.items()}
-        return row | {"total_ms": "" if self.total_ms is None else round(self.total_ms, 2)}
-
-
-class Placement:
-    """Where the camera is: given, from the bag's transforms, or found from the table in view.
-
-    The table is looked for in the first frame, and again when a frame no longer shows it where it was.
-    """
-
-    def __init__(self, tf: BagTransforms, base_frame: str, given: np.ndarray | None) -> None:
-        self._tf, self._base, self._given = tf, base_frame, given
-        self._table: table_frame.TableFrame | None = None
-        self.frame = base_frame or "base_link"
-        self.note = ""
-        self.region: Box | None = None
-        self._region_given = False
-        self._on_table = 0.0
-
-    def pose(self, camera_frame: str, stamp: int, points: Callable[[], np.ndarray]) -> np.ndarray:
-        """T_base_cam of a frame; `points` gives the depth points in the camera. Raises SeegraspError."""
-        T = self._known(camera_frame, stamp)
-        if T is None:
-            return self._from_table(points())
-        if self.region is None:
-            table = table_frame.find(points())
-            self.region = moved(table.region, T @ se3.inverse(table.T_table_cam))
-        return T
-
-    def _from_table(self, points: np.ndarray) -> np.ndarray:
-        self.frame = "table"
-        self.note = "no camera pose in the bag: z up from the table's plane, found in the picture"
-        if self._table is None or share_on_plane(points, self._table.T_table_cam) < SAME_TABLE * self._on_table:
-            self._table = table_frame.find(points)
-            self._on_table = share_on_plane(points, self._table.T_table_cam)
-            if not self._region_given:
-                self.region = self._table.region
-        return self._table.T_table_cam
-
-    def limit(self, region: Box) -> None:
-        """Take this region, not the space above the table."""
-        self.region, self._region_given = region, True
-
-    def _known(self, camera_frame: str, stamp: int) -> np.ndarray | None:
-        if self._given is not None:
-            self.note = "camera pose as given on the command line"
-            return self._given
-        above = self._tf.ancestors(camera_frame)
-        if not above:
-            return None
-        if not self._base:
-            self.frame = self._base = "base_link" if "base_link" in above else above[-1]
-        self.note = f"camera pose from the bag's transforms ({self._base} to {camera_frame})"
-        return self._tf.lookup(self._base, camera_frame, stamp)
-
-
-def share_on_plane(points: np.ndarray, T_table_cam: np.ndarray) -> float:
-    """Which part of points (N, 3) in the camera's frame lies on the plane z = 0 of the table's frame."""
-    if len(points) == 0:
-        return 0.0
-    height = points[::7] @ T_table_cam[2, :3].astype(np.float32) + np.float32(T_table_cam[2, 3])
-    return float(np.mean(np.abs(height) < TABLE_BAND))
-
-
-def moved(box: Box, T: np.ndarray) -> Box:
-    """The axis-aligned box around a box moved by T."""
-    corners = np.array(np.meshgrid(*zip(box.min, box.max, strict=True))).reshape(3, -1).T
-    corners = se3.transform(T, corners)
-    return Box(corners.min(axis=0), corners.max(axis=0))
-
-
-def around(box: Box) -> Box:
-    """The box with room for the gripper."""
-    return Box(box.min - MARGIN, box.max + MARGIN)
 
 
 class OfflineRun:
@@ -159,6 +55,8 @@ class OfflineRun:
             self._place.limit(Box(args.region[:3], args.region[3:]))
         self._gripper = Gripper.load(args.gripper)
         self._detector = make_detector(args.detector, python=args.detector_python)
+        objects = KnownObjects(args.objects, self._tf) if args.objects else None
+        self._judge = Judge(objects, self._gripper)
         self._ingest: Ingest | None = None
         self._ingest_region: Box | None = None
         self._drawn_from: np.ndarray | None = None
@@ -194,6 +92,7 @@ class OfflineRun:
         except SeegraspError as error:
             frame.error = f"{error.code.name}: {error}"
         else:
+            self._judge(frame, cloud, grasps, self._place)
             self._log(writer, raw, frame, cloud, grasps, camera, T)
             if len(self._pictures) < self._args.pictures and self._worth_a_picture(T):
                 self._draw(color, cloud, grasps, camera, T, frame)
@@ -258,15 +157,18 @@ class OfflineRun:
             self.problems.append(f"{source.without_info} depth images came without {self._topics.depth_info}")
         skipped = [f"{t.name}: {t.problem}" for t in self._bag.topics.values() if t.problem]
         self.problems += [f"topic left out: {text}" for text in skipped]
-        timings = self._timings()
+        self.problems += self._judge.problems
+        timings, found = self._timings(), metrics(self.frames)
         summary = self._summary(elapsed)
         try:
-            write_json(self._out / "summary.json", {"about": summary, "timings": timings, "problems": self.problems})
+            values = {"about": summary, "metrics": found, "timings": timings, "problems": self.problems}
+            write_json(self._out / "summary.json", values)
             frames = [vars(f) | {"stamp": f"{f.stamp_ns * 1e-9:.3f}", "total_ms": f.total_ms} for f in self.frames]
             write_replay_report(
                 self._out,
                 title=f"seegrasp replay: {self._bag.path.name}",
                 summary=summary,
+                metrics=found,
                 frames=frames,
                 timings=timings,
                 pictures=self._pictures,
@@ -289,7 +191,9 @@ class OfflineRun:
             "topics": ", ".join(t for t in (self._topics.depth, self._topics.color) if t),
             "camera pose": self._place.note or "none",
             "frames": f"{len(used)} of {len(self.frames)} used, in {elapsed:.1f} s",
-            "grasps per frame": f"{np.median(counts):.0f} in the median" if counts else "none",
+            "grasps per frame": f"{min(counts)} to {max(counts)}, {np.median(counts):.0f} in the median"
+            if counts
+            else "none",
             "detector, gripper": f"{self._args.detector}, {self._args.gripper}",
             "command": command_line(),
         }

@@ -136,16 +136,18 @@ def write_replay_report(
     *,
     title: str,
     summary: dict[str, str],
+    metrics: dict[str, dict[str, float]],
     frames: list[dict[str, object]],
     timings: list[dict[str, object]],
     pictures: list[dict[str, str]],
     problems: list[str],
 ) -> Path:
-    """Write report.html of an offline replay. `pictures`: {"uri", "caption"} each. Raises SaveError."""
+    """Write report.html of an offline replay. `pictures`: {"uri", "caption"} each. `metrics`: see offline_frames. Raises SaveError."""
     page = render(
         "replay.html.j2",
         title=title,
         summary=summary,
+        metrics=metrics,
         frames=frames,
         timings=timings,
         pictures=pictures,

@@ -72,11 +72,13 @@ def test_demo_report_of_nothing_at_all(tmp_path):
 
 def test_replay_report(tmp_path):
     frame = {"index": 0, "stamp": "1.0", "points": 10, "grasps": 2, "top_score": None, "total_ms": 3.0, "error": EVIL}
+    judged = dict.fromkeys(("stable_all", "stable_top", "displacement_mm", "covered"))
     path = write_replay_report(
         tmp_path,
         title=EVIL,
         summary={"bag": EVIL},
-        frames=[frame],
+        metrics={"covered": {"n": 1, "min": 0.1, "median": 0.25, "mean": 0.3, "max": 0.4}},
+        frames=[frame | judged],
         timings=[timing_row("cloud", [1.0, 2.0])],
         pictures=[{"uri": "data:,", "caption": EVIL}],
         problems=[],
@@ -84,6 +86,8 @@ def test_replay_report(tmp_path):
     page = path.read_text()
     assert "<script>" not in page
     assert "<td>cloud</td>" in page
+    assert "<b>25 %</b>" in page
+    assert "1 frame<" in page
 
 
 def test_totals_count_objects_by_ground_truth():
