@@ -12,10 +12,10 @@ import numpy as np
 from grasp_core import se3
 from grasp_core.camera import Camera
 from grasp_core.errors import InputError
+from grasp_sim.hand_model import HAND_GROUP
 from grasp_sim.offscreen import Canvas
 from grasp_sim.robot_model import wxyz
 
-HAND_GROUP = 4  # geom group of a gripper that pictures leave out
 PIXEL = 1e-6  # m: MuJoCo wants the size of the sensor; only its ratio to the focal length counts
 # MuJoCo's cameras look along -z with y up; optical frames along +z with y down.
 _OPTICAL_TO_MUJOCO = np.diag([1.0, -1.0, -1.0])

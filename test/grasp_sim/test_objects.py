@@ -144,3 +144,22 @@ def test_flat_mesh_part_is_refused() -> None:
     flat = Part("mesh", vertices=np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0.0]]))
     with pytest.raises(InputError, match="no volume"):
         _ = flat.hull
+
+
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_scaled_objects_are_similar(family: str) -> None:
+    obj = FAMILIES[family](np.random.default_rng(3))
+    small = obj.scaled(0.5).scaled(1.6)
+    np.testing.assert_allclose(small.bounds, 0.8 * obj.bounds, atol=1e-12)
+    np.testing.assert_allclose(small.centre_of_mass, 0.8 * obj.centre_of_mass, atol=1e-12)
+    np.testing.assert_allclose(small.part_masses, 0.8**3 * obj.part_masses)
+    assert small.grasp_width == pytest.approx(0.8 * obj.grasp_width)
+    assert small.metadata["scale"] == pytest.approx(0.8)
+    assert (small.name, small.friction) == (obj.name, obj.friction)
+    assert obj.with_friction(0.11).friction == 0.11
+
+
+@pytest.mark.parametrize("factor", [0.0, -1.0, float("nan"), float("inf")])
+def test_objects_are_not_scaled_to_nothing(factor: float) -> None:
+    with pytest.raises(InputError, match="above zero"):
+        FAMILIES["box"](np.random.default_rng(0)).scaled(factor)

@@ -9,7 +9,8 @@ import pytest
 from grasp_core import se3
 from grasp_core.camera import Camera
 from grasp_core.errors import InputError
-from grasp_sim.scene_renderer import HAND_GROUP, SceneRenderer
+from grasp_sim.hand_model import CAMERA, HAND_GROUP
+from grasp_sim.scene_renderer import SceneRenderer
 
 TURN = se3.rpy_matrix(0.2, -0.1, 0.7)
 BOX = se3.make(TURN, [0.05, -0.03, 0.08])
@@ -38,7 +39,7 @@ def model() -> mujoco.MjModel:
     spec = mujoco.MjSpec()
     spec.visual.map.znear, spec.visual.map.zfar = 0.005, 20.0
     spec.stat.extent, spec.stat.center = 1.0, [0.0, 0.0, 0.0]
-    spec.worldbody.add_camera(name="view")
+    spec.worldbody.add_camera(name=CAMERA)
     spec.worldbody.add_light(pos=[0, 0, 2], dir=[0, 0, -1])
     shapes = mujoco.mjtGeom
     spec.worldbody.add_geom(type=shapes.mjGEOM_BOX, pos=[0, 0, -0.02], size=[0.5, 0.5, 0.02], rgba=[0.5, 0.5, 0.5, 1])
