@@ -10,6 +10,7 @@ from grasp_eval.bench.metrics import ORACLE_LIMIT, UNPHYSICAL_LIMIT
 ORACLE, RANDOM = "oracle", "top_down"  # names of the bed's own contestants
 NAMES = {ORACLE: "oracle (grasps from the true meshes)", RANDOM: "random grasps from above"}
 GOOD, BAD, NOT_RUN = "good", "bad", "not run"
+FEW = " So far: by its 95 % interval this could be otherwise, more rounds would tell."
 DISTRUST = "Do not trust this bed: "
 
 
@@ -61,7 +62,8 @@ def _oracle_text(run: Mapping[str, Any] | None) -> str:
             f"{DISTRUST}grasps made from the true meshes hold in {100 * rate:.1f} % of attempts only, expected at "
             f"least {100 * ORACLE_LIMIT:.0f} %. What fails here may be the physics and not the detector."
         )
-    return f"Grasps made from the true meshes hold, as they must (at least {100 * ORACLE_LIMIT:.0f} %)."
+    doubt = FEW if run["gsr"]["wilson"][0] < ORACLE_LIMIT else ""
+    return f"Grasps made from the true meshes hold, as they must (at least {100 * ORACLE_LIMIT:.0f} %).{doubt}"
 
 
 def _random_text(run: Mapping[str, Any] | None) -> str:
@@ -75,10 +77,11 @@ def _random_text(run: Mapping[str, Any] | None) -> str:
 
 def _unphysical(run: Mapping[str, Any], whose: str) -> dict[str, Any]:
     share = run["unphysical"]
+    doubt = FEW if share["within"] and share["wilson"][1] > UNPHYSICAL_LIMIT else ""
     state = {None: NOT_RUN, True: GOOD, False: BAD}[share["within"]]
     text = {
         NOT_RUN: "No attempt, so nothing to watch.",
-        GOOD: f"Bodies overlapped or flew off in at most {100 * UNPHYSICAL_LIMIT:.0f} % of attempts, as they must.",
+        GOOD: f"Bodies overlapped or flew off in at most {100 * UNPHYSICAL_LIMIT:.0f} % of attempts, as they must.{doubt}",
         BAD: f"{DISTRUST}in {100 * (share['rate'] or 0):.1f} % of attempts something happened that cannot happen in "
         f"the world (bodies overlap, something flies off), expected at most {100 * UNPHYSICAL_LIMIT:.0f} %.",
     }[state]

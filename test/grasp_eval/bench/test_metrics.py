@@ -229,6 +229,9 @@ def test_the_oracle_must_hold():
     random = summarise(*random_run(30, 0.2))
     assert physics_check.trusted(physics_check.checks(mine, {"oracle": good, "top_down": random})) is True
     assert physics_check.trusted(physics_check.checks(mine, {})) is None
+    few, many = (summarise(*run(*["++++"] * n)) for n in (5, 100))
+    oracle_texts = [physics_check.checks(mine, {"oracle": found})[0]["text"] for found in (few, many)]
+    assert [physics_check.FEW in text for text in oracle_texts] == [True, False]
     bad = physics_check.checks(mine, {"oracle": poor, "top_down": random})
     assert physics_check.trusted(bad) is False
     assert "Do not trust this bed" in bad[0]["text"]
