@@ -35,7 +35,7 @@ from grasp_eval.progress import Progress
 from grasp_eval.report import machine, versions
 from grasp_eval.results import SaveError
 from grasp_sim.noise import DepthNoise
-from grasp_sim.object_sets import load_object_set
+from grasp_sim.object_sets import PROCEDURAL, load_object_set
 
 NAME = "seegrasp bench clutter"
 MOST_REFERENCES = 20  # rounds of each reference, unless asked for otherwise
@@ -98,7 +98,7 @@ def config_of(args: argparse.Namespace) -> RunConfig:
     return RunConfig(
         protocol=_absolute(args.protocol),
         scene=args.scene,
-        objects=_absolute(args.objects),
+        objects=_folder(args.objects),
         detector=args.detector,
         detector_params=dict(_parameter(text) for text in args.detector_param),
         detector_python=args.detector_python,
@@ -113,9 +113,13 @@ def config_of(args: argparse.Namespace) -> RunConfig:
 
 
 def _absolute(text: str) -> str:
-    """A path as workers in other folders find it; names stay as they are."""
-    path = Path(text).expanduser()
-    return str(path.resolve()) if path.is_dir() or text.endswith((".yaml", ".yml")) else text
+    """A file of one's own as workers in other folders find it; names of shipped profiles stay as they are."""
+    return str(Path(text).expanduser().resolve()) if text.endswith((".yaml", ".yml")) else text
+
+
+def _folder(text: str) -> str:
+    known = text.startswith(PROCEDURAL)
+    return str(Path(text).expanduser().resolve()) if not known and Path(text).expanduser().is_dir() else text
 
 
 def _parameter(text: str) -> tuple[str, Any]:

@@ -97,7 +97,8 @@ def _do(store: RunStore, engine: Engine, interrupts: Interrupts, progress: Progr
         tally = _Tally(store, progress)
         for result in engine.rounds(store.todo, stop):
             store.add(result)
-            tally.show()
+            if store.todo:
+                tally.show()
     progress.line(tally.text())
 
 
