@@ -97,3 +97,7 @@ class DetectorError(SeegraspError):
     """A detector raised or returned something that is not a set of grasps."""
 
     code = ErrorCode.DETECTOR_FAILED
+
+
+class DetectorTimeout(DetectorError):
+    """A detector in a process of its own did not return in time; its process was ended."""

@@ -33,6 +33,10 @@ class ChildError(Exception):
     """The process cannot be started, died, hangs, or writes what is not a message; it is to be ended."""
 
 
+class ChildTimeout(ChildError):
+    """It hangs."""
+
+
 class Child:
     """One process that serves a detector; not thread-safe but for `end`."""
 
@@ -82,7 +86,7 @@ class Child:
         except TimeoutError:
             self._process.send_signal(signal.SIGUSR1)  # makes it say where it hangs
             self._words.finish()
-            raise ChildError(f"did not answer within {timeout:g} s and was ended{self._words.quoted()}") from None
+            raise ChildTimeout(f"did not answer within {timeout:g} s and was ended{self._words.quoted()}") from None
         except WireError as error:
             raise ChildError(
                 f"its standard output carries the messages, but something else was written there: {error}"

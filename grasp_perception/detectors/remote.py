@@ -12,12 +12,12 @@ import numpy as np
 
 from grasp_core import errors
 from grasp_core.cell import Box
-from grasp_core.errors import ConfigError, DetectorError, ErrorCode, SeegraspError
+from grasp_core.errors import ConfigError, DetectorError, DetectorTimeout, ErrorCode, SeegraspError
 from grasp_core.grasps import Grasps
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
 from grasp_perception.detectors import payload, wire
-from grasp_perception.detectors.child import Child, ChildError
+from grasp_perception.detectors.child import Child, ChildError, ChildTimeout
 from grasp_perception.detectors.wire import Message
 
 START_S = 180.0  # a large network on a cold disk
@@ -117,7 +117,7 @@ class RemoteDetector:
             child.end()
             if not isinstance(error, ChildError):
                 raise
-            raise self._failed(str(error), starting) from error
+            raise self._failed(error, starting) from error
         if reply.header["kind"] != "error":
             return reply
         if starting:
@@ -126,11 +126,12 @@ class RemoteDetector:
             raise self._refused(reply.header)
         raise _relayed(reply.header)
 
-    def _failed(self, how: str, starting: bool) -> DetectorError:
+    def _failed(self, how: ChildError, starting: bool) -> DetectorError:
         if self._closed:
             return DetectorError(f"detector {self._name!r} was closed during a call")
         if not starting:
-            return DetectorError(f"the process of detector {self._name!r} {how}\nThe next call starts it again.")
+            kind = DetectorTimeout if isinstance(how, ChildTimeout) else DetectorError
+            return kind(f"the process of detector {self._name!r} {how}\nThe next call starts it again.")
         return DetectorError(
             f"detector {self._name!r} in a process of {self._python}: it {how}\n"
             "That Python needs numpy, scipy, pydantic and PyYAML besides what the detector needs."

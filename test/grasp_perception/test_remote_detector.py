@@ -16,7 +16,7 @@ import pytest
 from grasp_core.camera import Camera
 from grasp_core.cell import Box
 from grasp_core.cloud import Cloud
-from grasp_core.errors import ConfigError, DetectorError, ErrorCode, InputError
+from grasp_core.errors import ConfigError, DetectorError, DetectorTimeout, ErrorCode, InputError
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
 from grasp_perception.detectors import Detector, make_detector, wire
@@ -195,7 +195,7 @@ def test_a_crash_is_one_error_and_the_next_call_works(mode: str, words: str, mak
 def test_a_process_that_hangs_is_ended(mode: str, make, tmp_path: Path) -> None:
     detector = make(mode, timeout=0.5, once=str(tmp_path / "once"))
     first = detector.inner.pid
-    with pytest.raises(DetectorError, match=r"did not answer within 0.5 s(?s:.*)hostile_detectors.py"):
+    with pytest.raises(DetectorTimeout, match=r"did not answer within 0.5 s(?s:.*)hostile_detectors.py"):
         detector.detect(SEEN, GRIPPER)
     assert ended(first)
     assert len(detector.detect(SEEN, GRIPPER)) == len(POINTS)
