@@ -81,7 +81,7 @@ def _unphysical(run: Mapping[str, Any], whose: str) -> dict[str, Any]:
     state = {None: NOT_RUN, True: GOOD, False: BAD}[share["within"]]
     text = {
         NOT_RUN: "No attempt, so nothing to watch.",
-        GOOD: f"Bodies overlapped or flew off in at most {100 * UNPHYSICAL_LIMIT:.0f} % of attempts, as they must.{doubt}",
+        GOOD: f"Bodies overlap or fly off in at most {100 * UNPHYSICAL_LIMIT:.0f} % of attempts, as they must.{doubt}",
         BAD: f"{DISTRUST}in {100 * (share['rate'] or 0):.1f} % of attempts something happened that cannot happen in "
         f"the world (bodies overlap, something flies off), expected at most {100 * UNPHYSICAL_LIMIT:.0f} %.",
     }[state]
