@@ -8,6 +8,7 @@ import pytest
 import trimesh
 
 from grasp_core.errors import InputError
+from grasp_sim import mesh_files
 from grasp_sim.mesh_files import read_mesh
 from grasp_sim.meshes import load_mesh
 
@@ -121,4 +122,13 @@ def test_faces_of_vertices_that_do_not_exist(tmp_path: Path) -> None:
     path = tmp_path / "short.obj"
     path.write_text("v 0 0 0\nv 0 0 0.1\nv 0 0.1 0\nf 1 2 3\nf 1 2 9\n")
     with pytest.raises(InputError, match=r"short\.obj.*export it anew"):
+        read_mesh(path)
+
+
+def test_too_many_faces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = saved(tmp_path, trimesh.creation.icosphere(subdivisions=4, radius=0.03), "scan.ply")
+    monkeypatch.setattr(mesh_files, "MAX_FACES", 5120)
+    read_mesh(path)
+    monkeypatch.setattr(mesh_files, "MAX_FACES", 5119)
+    with pytest.raises(InputError, match=r"scan\.ply has 5120 faces, more than 5119: .*reduce it"):
         read_mesh(path)
