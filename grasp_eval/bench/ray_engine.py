@@ -81,7 +81,7 @@ class RayEngine:
         self._ray = ray
         self._limit = workers
         self._arguments = (job, list(sys.path))
-        self._commit = _commit()
+        self._here = _place()
         self._task = ray.remote(num_cpus=1, max_retries=RETRIES, retry_exceptions=False)(_task)
         self._under_way: dict[Any, int | None] = {}
 
@@ -133,37 +133,40 @@ class RayEngine:
         """What a task came to. Raises EngineError when nothing can come of any task."""
         index = self._under_way.pop(reference)
         try:
-            commit, result, problem = self._ray.get(reference)
+            place, result, problem = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             text = " ".join(str(error).split())
             if index is None:
                 raise EngineError(f"the first task failed on the cluster: {text}") from error
             return cut_short(index, None, WORKER_DIED, f"was lost by Ray {RETRIES + 1} times: {text}")
-        if commit != self._commit:
-            raise EngineError(
-                f"a node has seegrasp {commit}, this machine {self._commit}: bring them to the same commit"
-            )
+        check_place(self._here, place)
         if problem:
             raise EngineError(problem)
         return result
 
 
+def check_place(here: tuple[str, str], there: tuple[str, str]) -> None:
+    """Raise EngineError when another (node, commit) has another commit than this one."""
+    if here[0] != there[0] and here[1] != there[1]:
+        raise EngineError(f"node {there[0]} has seegrasp {there[1]}, this one {here[1]}: bring them to the same commit")
+
+
 _kept: list[LocalEngine] = []  # at most one: the engine of the last task in this Ray worker
 
 
-def _task(job: Job, path: list[str], index: int | None) -> tuple[str, RoundResult | None, str]:
+def _task(job: Job, path: list[str], index: int | None) -> tuple[tuple[str, str], RoundResult | None, str]:
     """Do a round, or with None as its number see whether one could be done.
 
     Returns:
-        commit of seegrasp here, result, and why there is none.
+        node and commit of seegrasp here, result, and why there is none.
     """
     sys.path += [entry for entry in path if entry not in sys.path]  # where the driver finds plugins
     try:
         engine = _engine(job)
-        return _commit(), None if index is None else next(engine.rounds([index])), ""
+        return _place(), None if index is None else next(engine.rounds([index])), ""
     except SeegraspError as error:
         _close()
-        return _commit(), None, str(error)
+        return _place(), None, str(error)
 
 
 def _engine(job: Job) -> LocalEngine:
@@ -180,5 +183,7 @@ def _close() -> None:
 
 
 @lru_cache(maxsize=1)
-def _commit() -> str:
-    return versions()["seegrasp"]
+def _place() -> tuple[str, str]:
+    import ray
+
+    return ray.get_runtime_context().get_node_id(), versions()["seegrasp"]

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -48,13 +49,15 @@ def make(config: RunConfig) -> dict:
 
 
 def play(config: RunConfig, index: int, detector: dict, beat) -> RoundResult:
-    """One round; ``detector`` maps hang, abort, raise, leave, slow or orphan to numbers of rounds."""
+    """One round; ``detector`` maps hang, abort, raise, leave or orphan to numbers of rounds."""
     result = fake_result(index, config)
     begun = RoundResult(Round(index, 1000 + index, list(OBJECTS), ["box", "can", "box"]), result.attempts[:1])
     beat("detect", begun)
     if index in detector.get("orphan", []):  # a detector whose own process does not end by itself
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
         Path(config.detector_params["pids"]).write_text(str(child.pid))
+    if index in detector.get("hang", []) and "pid" in detector:
+        Path(detector["pid"]).write_text(str(os.getpid()))
     if index in detector.get("hang", []) or index in detector.get("orphan", []):
         time.sleep(600)
     if index in detector.get("abort", []):
@@ -63,6 +66,11 @@ def play(config: RunConfig, index: int, detector: dict, beat) -> RoundResult:
         os._exit(3)
     if index in detector.get("raise", []):
         raise ValueError(f"round {index} is not to my liking")
+    marker = Path(detector.get("kills_ray", "/"))
+    if not marker.exists():  # once
+        marker.write_text("done")
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(600)
     time.sleep(detector.get("slow", 0.0))
     beat("idle")
     detector["calls"] += 1
