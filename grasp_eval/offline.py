@@ -92,7 +92,7 @@ class OfflineRun:
         except SeegraspError as error:
             frame.error = f"{error.code.name}: {error}"
         else:
-            self._judge(frame, cloud, grasps, self._place)
+            self._judge(frame, cloud, grasps, self._place, T)
             self._log(writer, raw, frame, cloud, grasps, camera, T)
             if len(self._pictures) < self._args.pictures and self._worth_a_picture(T):
                 self._draw(color, cloud, grasps, camera, T, frame)

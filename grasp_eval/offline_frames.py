@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from grasp_core import se3
 from grasp_core.cloud import Cloud
 from grasp_core.errors import FrameError
 from grasp_core.grasps import Grasps
@@ -18,7 +19,10 @@ from grasp_eval.offline_place import Placement
 from grasp_perception.detectors.support import estimate_height
 
 STAGES = ("convert", "cloud", "detect")
-JUDGED = ("stable_all", "stable_top", "displacement_mm", "covered", "ap")
+STABLE = ("stable_all", "stable_top", "displacement_mm")
+MOVED = ("camera_moved_mm", "camera_turned_deg")
+JUDGED = (*STABLE, *MOVED, "covered", "ap")
+STILL_MM, STILL_DEG = 5.0, 1.0  # since the frame before: less is standing still
 COLUMNS = (
     *("index", "stamp_ns", "points", "grasps", "top_score"),
     *(*(f"{s}_ms" for s in STAGES), "total_ms", *JUDGED, "error"),
@@ -33,6 +37,7 @@ class Frame:
     Attributes:
         stable_all, stable_top: shares of the best 10 grasps of the frame before that are found again, among all of this
             frame and among its best 10. displacement_mm: median distance of those found among all. See bench.stability.
+        camera_moved_mm, camera_turned_deg: since that frame; another view shows other surface.
         covered: share of the object points of the cloud within 2 cm of a grasp. See bench.coverage.
         ap, ap_mu: average precision, its parts by friction; None without known objects. See bench.ap.
     """
@@ -46,6 +51,8 @@ class Frame:
     stable_all: float | None = None
     stable_top: float | None = None
     displacement_mm: float | None = None
+    camera_moved_mm: float | None = None
+    camera_turned_deg: float | None = None
     covered: float | None = None
     ap: float | None = None
     ap_mu: dict[str, float] = field(default_factory=dict)
@@ -55,6 +62,12 @@ class Frame:
     def total_ms(self) -> float | None:
         """Sum of the stages."""
         return sum(self.timings.values()) if self.timings else None
+
+    @property
+    def still(self) -> bool:
+        """Whether the camera stood where it was in the frame before."""
+        moved, turned = self.camera_moved_mm, self.camera_turned_deg
+        return moved is not None and moved < STILL_MM and turned is not None and turned < STILL_DEG
 
     def row(self) -> dict[str, object]:
         """Row of frames.csv; empty where there is nothing to tell."""
@@ -73,22 +86,24 @@ class Judge:
 
     def __init__(self, objects: KnownObjects | None, gripper: Gripper) -> None:
         self._objects, self._gripper = objects, gripper
-        self._before: tuple[Grasps, int] | None = None
+        self._before: tuple[Grasps, int, np.ndarray] | None = None
         self.problems: list[str] = []
 
-    def __call__(self, frame: Frame, cloud: Cloud, grasps: Grasps, place: Placement) -> None:
+    def __call__(self, frame: Frame, cloud: Cloud, grasps: Grasps, place: Placement, T_base_cam: np.ndarray) -> None:
         """Fill in what JUDGED names, from the frame's cloud and grasps in the base frame."""
-        self._compare(frame, grasps, place.tables)
+        self._compare(frame, grasps, place.tables, T_base_cam)
         floor = estimate_height(cloud.points, place.region)
         on_objects = place.region.contains(cloud.points) & (cloud.points[:, 2] > floor + ABOVE)
         frame.covered = covered_surface(grasps, cloud.points[on_objects])
         if self._objects is not None:
             self._score(frame, grasps, place, floor)
 
-    def _compare(self, frame: Frame, grasps: Grasps, table: int) -> None:
-        before, self._before = self._before, (grasps, table)
+    def _compare(self, frame: Frame, grasps: Grasps, table: int, T_base_cam: np.ndarray) -> None:
+        before, self._before = self._before, (grasps, table, T_base_cam)
         if before is None or before[1] != table:  # nothing before, or in another frame of reference
             return
+        frame.camera_moved_mm = 1e3 * float(np.linalg.norm(T_base_cam[:3, 3] - before[2][:3, 3]))
+        frame.camera_turned_deg = float(np.rad2deg(se3.rotation_angle(before[2][:3, :3], T_base_cam[:3, :3])))
         found = stability(before[0], grasps)
         if found is not None:
             frame.stable_all, frame.stable_top = found.among_all, found.among_top
@@ -111,16 +126,16 @@ class Judge:
 
 
 def metrics(frames: Iterable[Frame]) -> dict[str, dict[str, float]]:
-    """n, min, median, mean and max over the frames that were used: grasps and what JUDGED names; and ``ap_mu`` (means).
+    """n, min, median, mean and max over the frames that were used: of grasps and of what JUDGED names.
 
-    What no frame has is left out.
+    The same of stability over the frames before which the camera stood still: ``stable_all_still`` and so on. And
+    ``ap_mu``: means by friction. What no frame has is left out.
     """
     used = [f for f in frames if not f.error]
-    found = {}
-    for name in ("grasps", *JUDGED):
-        values = [v for v in (getattr(f, name) for f in used) if v is not None]
-        if values:
-            found[name] = _spread(values)
+    columns = {name: [getattr(f, name) for f in used] for name in ("grasps", *JUDGED)}
+    columns |= {f"{name}_still": [getattr(f, name) for f in used if f.still] for name in STABLE}
+    told = {name: [v for v in values if v is not None] for name, values in columns.items()}
+    found = {name: _spread(values) for name, values in told.items() if values}
     scored = [f.ap_mu for f in used if f.ap_mu]
     if scored:
         found["ap_mu"] = {mu: float(np.mean([part[mu] for part in scored])) for mu in scored[0]}

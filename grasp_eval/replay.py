@@ -4,6 +4,8 @@ Offline, frames.csv, summary.json and report.html tell for every frame, beside p
   stable_all, stable_top  share of the best 10 grasps of the frame before that are found again within 1 cm and 15 deg
                           (fingers may be swapped) in the base frame: among all grasps, among the best 10
   displacement_mm         median distance of those found again among all
+  camera_moved_mm, camera_turned_deg
+                          since the frame before; the report also tells of the frames before which it stood still
   covered                 share of the object points (inside the region, 1 cm above what they stand on) with a grasp
                           within 2 cm
   ap                      average precision as in GraspNet-1Billion (friction 0.2 to 1.2), with --objects

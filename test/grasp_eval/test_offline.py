@@ -147,24 +147,39 @@ def judge():
 
 def test_coverage_is_of_object_points_near_a_grasp_not_of_the_table(judge):
     frame = Frame(0, 0)
-    judge(frame, scene(), one_grasp(0.1, 0.1), Place())
+    judge(frame, scene(), one_grasp(0.1, 0.1), Place(), np.eye(4))
     assert frame.covered == pytest.approx(0.22, abs=0.02), "the upper 2 of 9 cm"
-    judge(frame, scene(), one_grasp(-0.3, 0.1), Place())
+    judge(frame, scene(), one_grasp(-0.3, 0.1), Place(), np.eye(4))
     assert frame.covered == 0.0
 
 
 def test_frames_are_compared_with_the_one_before_in_the_same_frame_of_reference(judge):
     first, second, third, fourth = (Frame(i, i) for i in range(4))
     place = Place()
-    judge(first, scene(), one_grasp(0.1, 0.1), place)
-    judge(second, scene(), one_grasp(0.104, 0.1), place)
+    judge(first, scene(), one_grasp(0.1, 0.1), place, np.eye(4))
+    judge(second, scene(), one_grasp(0.104, 0.1), place, np.eye(4))
     place.tables += 1
-    judge(third, scene(), one_grasp(0.104, 0.1), place)
-    judge(fourth, scene(), Grasps.empty(), place)
+    judge(third, scene(), one_grasp(0.104, 0.1), place, np.eye(4))
+    judge(fourth, scene(), Grasps.empty(), place, np.eye(4))
     assert first.stable_all is None
     assert (second.stable_all, second.displacement_mm) == (1.0, pytest.approx(4.0, abs=1e-3))
     assert third.stable_all is None, "the table was found anew: nothing to compare in"
     assert (fourth.stable_all, fourth.displacement_mm) == (0.0, None)
+
+
+def test_stability_of_a_standing_camera_is_told_apart(judge):
+    place, frames = Place(), [Frame(i, i) for i in range(4)]
+    turned = se3.make(se3.rpy_matrix(0.0, 0.0, 0.1), [0.3, 0.0, 0.0])
+    cameras = [np.eye(4), np.eye(4), se3.make(np.eye(3), [0.3, 0.0, 0.0]), turned]
+    for frame, x, camera in zip(frames, (0.1, 0.102, 0.3, 0.3), cameras, strict=True):
+        judge(frame, scene(), one_grasp(x, 0.1), place, camera)
+    assert [f.still for f in frames] == [False, True, False, False]
+    assert frames[2].camera_moved_mm == pytest.approx(300.0)
+    assert frames[3].camera_turned_deg == pytest.approx(np.rad2deg(0.1))
+    found = metrics(frames)
+    assert found["stable_all"]["n"] == 3
+    assert found["stable_all_still"] == {"n": 1, "min": 1.0, "median": 1.0, "mean": 1.0, "max": 1.0}
+    assert found["displacement_mm_still"]["median"] == pytest.approx(2.0, abs=1e-3)
 
 
 def test_metrics_leave_out_failed_frames_and_what_nobody_has():

@@ -72,7 +72,7 @@ def test_demo_report_of_nothing_at_all(tmp_path):
 
 def test_replay_report(tmp_path):
     frame = {"index": 0, "stamp": "1.0", "points": 10, "grasps": 2, "top_score": None, "total_ms": 3.0, "error": EVIL}
-    judged = dict.fromkeys(("stable_all", "stable_top", "displacement_mm", "covered"))
+    judged = dict.fromkeys(("stable_all", "stable_top", "displacement_mm", "camera_moved_mm", "covered"))
     path = write_replay_report(
         tmp_path,
         title=EVIL,
