@@ -193,13 +193,14 @@ def find_python(python: str) -> str:
 def environment(ours: Mapping[str, str]) -> dict[str, str]:
     """Our environment without what is meant for our Python alone.
 
-    The ROS wheels put their libraries on LD_LIBRARY_PATH, where another Python would find them before its own, and mark
+    ROS puts its libraries on LD_LIBRARY_PATH, where another Python would find them before its own, and its wheels mark
     that they did; PYTHONPATH names packages for our version of Python. It becomes: where grasp_core is, and the current
     directory.
     """
     env = {name: value for name, value in ours.items() if name not in _LEAKED}
-    own = Path(sys.prefix)
-    libraries = [p for p in env.pop("LD_LIBRARY_PATH", "").split(os.pathsep) if p and own not in Path(p).parents]
+    prefixes = {Path(p) for p in (sys.prefix, *ours.get("AMENT_PREFIX_PATH", "").split(os.pathsep)) if p}
+    entries = env.pop("LD_LIBRARY_PATH", "").split(os.pathsep)
+    libraries = [entry for entry in entries if entry and prefixes.isdisjoint(Path(entry).parents)]
     if libraries:
         env["LD_LIBRARY_PATH"] = os.pathsep.join(libraries)
     env["PYTHONPATH"] = os.pathsep.join([str(Path(grasp_core.__file__).resolve().parents[1]), os.getcwd()])

@@ -134,10 +134,10 @@ def _told(error: Exception, aloud: bool) -> Message:
     story = ""
     if error.__cause__ is not None or not isinstance(error, SeegraspError):
         cause = error.__cause__ or error
-        lines = traceback.format_list(outer_frames(cause)) + traceback.format_exception_only(type(cause), cause)
-        story = "".join(["Traceback (most recent call last):\n", *lines])
+        frames = traceback.format_list(outer_frames(cause))
+        story = "".join(frames + traceback.format_exception_only(type(cause), cause)) if frames else ""
         if aloud:
-            print(story, file=sys.stderr, flush=True)
+            print(story or cause, file=sys.stderr, flush=True)
     header = {
         "kind": "error",
         "class": type(error).__name__,

@@ -2,10 +2,7 @@
 
 import os
 import signal
-import subprocess
 import sys
-import textwrap
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +13,7 @@ import pytest
 from grasp_core.camera import Camera
 from grasp_core.cell import Box
 from grasp_core.cloud import Cloud
-from grasp_core.errors import ConfigError, DetectorError, DetectorTimeout, ErrorCode, InputError
+from grasp_core.errors import ConfigError, DetectorError, ErrorCode, InputError
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
 from grasp_perception.detectors import Detector, make_detector, wire
@@ -166,49 +163,6 @@ def test_errors_of_the_stack_keep_class_and_code(remote) -> None:
     assert error.value.code == ErrorCode.EMPTY_CLOUD
 
 
-# Processes that die or hang.
-
-
-@pytest.mark.parametrize(
-    ("mode", "words"),
-    [
-        ("abort", "SIGABRT.*(?s:.*)hostile_detectors"),  # faulthandler says where
-        ("kill", "out of memory"),
-        ("orphan", "exit code 4"),
-        ("close_all", "ended with exit code|closed its pipe"),
-        ("garbage", "something else was written there.*look at me"),
-    ],
-)
-def test_a_crash_is_one_error_and_the_next_call_works(mode: str, words: str, make, tmp_path: Path) -> None:
-    detector = make(mode, once=str(tmp_path / "once"))
-    first = detector.inner.pid
-    with pytest.raises(DetectorError, match=words) as error:
-        detector.detect(SEEN, GRIPPER)
-    assert PLUGIN in str(error.value)
-    assert "next call starts it again" in str(error.value)
-    assert ended(first)
-    assert len(detector.detect(SEEN, GRIPPER)) == len(POINTS)
-    assert detector.inner.pid != first
-
-
-@pytest.mark.parametrize("mode", ["hang", "hang_in_c"])
-def test_a_process_that_hangs_is_ended(mode: str, make, tmp_path: Path) -> None:
-    detector = make(mode, timeout=0.5, once=str(tmp_path / "once"))
-    first = detector.inner.pid
-    with pytest.raises(DetectorTimeout, match=r"did not answer within 0.5 s(?s:.*)hostile_detectors.py"):
-        detector.detect(SEEN, GRIPPER)
-    assert ended(first)
-    assert len(detector.detect(SEEN, GRIPPER)) == len(POINTS)
-
-
-def test_a_process_killed_between_two_calls(make) -> None:
-    detector = make("good")
-    os.kill(detector.inner.pid, signal.SIGKILL)
-    with pytest.raises(DetectorError, match="SIGKILL"):
-        detector.detect(SEEN, GRIPPER)
-    assert len(detector.detect(SEEN, GRIPPER)) == len(POINTS)
-
-
 def test_what_it_prints_disturbs_nothing(remote, capfd) -> None:
     assert len(remote("prints").detect(SEEN, GRIPPER)) == len(POINTS)
     said = []
@@ -245,7 +199,7 @@ def test_reset_that_raises_or_is_not_there(make, remote) -> None:
 @pytest.mark.parametrize(
     ("name", "params", "words"),
     [
-        ("no.such.module:factory", {}, "cannot be loaded: ModuleNotFoundError(?s:.*)Traceback"),
+        ("no.such.module:factory", {}, "cannot be loaded: ModuleNotFoundError"),
         (PLUGIN, {"where": "factory", "mode": "raise"}, "factory of detector .* IndexError"),
         (PLUGIN, {"where": "factory", "mode": "leave"}, "exit code 3"),
         (PLUGIN, {"where": "factory", "mode": "nothing"}, "NoneType without a detect"),
@@ -256,6 +210,13 @@ def test_what_cannot_start_says_why(name: str, params: dict, words: str) -> None
     with pytest.raises(DetectorError, match=words) as error:
         make_detector(name, REMOTE, **params)
     assert name in str(error.value)
+
+
+def test_a_module_that_cannot_be_imported_shows_where(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "lacks_something.py").write_text("import numpy\nimport no_such_network\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DetectorError, match=r"cannot be loaded.*no_such_network(?s:.*)lacks_something.py\", line 2"):
+        make_detector("lacks_something:factory", REMOTE)
 
 
 @pytest.mark.parametrize("mode", ["raise", "exit"])
@@ -311,19 +272,20 @@ def test_params_that_cannot_cross_the_border_are_refused() -> None:
 # The surroundings.
 
 
-def test_what_the_ros_wheels_leave_behind_is_not_handed_on(monkeypatch) -> None:
-    ours = {
-        "LD_LIBRARY_PATH": f"{sys.prefix}/lib:/opt/cuda/lib:{sys.prefix}/lib/python3.11/site-packages/ros_rclpy.libs",
+def test_what_ros_leaves_behind_is_not_handed_on() -> None:
+    wheels = [f"{sys.prefix}/lib", f"{sys.prefix}/lib/python3.11/site-packages/ros_rclpy.libs"]
+    kept = {"AMENT_PREFIX_PATH": "/opt/ros/jazzy", "HOME": "/home/me"}
+    ours = kept | {
+        "LD_LIBRARY_PATH": os.pathsep.join([wheels[0], "/opt/cuda/lib", "/opt/ros/jazzy/lib", wheels[1]]),
         "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1",
         "PYTHONPATH": "/opt/ros/jazzy/lib/python3.12/site-packages",
         "PYTHONHOME": "/usr",
-        "HOME": "/home/me",
     }
     root = str(Path(__file__).resolve().parents[2])
-    wanted = {"LD_LIBRARY_PATH": "/opt/cuda/lib", "HOME": "/home/me", "PYTHONUNBUFFERED": "1"}
-    assert environment(ours) == wanted | {"PYTHONPATH": os.pathsep.join([root, os.getcwd()])}
+    wanted = kept | {"PYTHONPATH": os.pathsep.join([root, os.getcwd()]), "PYTHONUNBUFFERED": "1"}
+    assert environment(ours) == wanted | {"LD_LIBRARY_PATH": "/opt/cuda/lib"}
     del ours["LD_LIBRARY_PATH"]
-    assert "LD_LIBRARY_PATH" not in environment(ours)
+    assert environment(ours) == wanted
 
 
 def test_plugins_are_found_in_the_current_directory(tmp_path: Path, monkeypatch) -> None:
@@ -333,81 +295,6 @@ def test_plugins_are_found_in_the_current_directory(tmp_path: Path, monkeypatch)
     detector = make_detector("my_own_detector:factory", REMOTE)
     assert len(detector.detect(SEEN, GRIPPER)) == len(POINTS)
     detector.close()
-
-
-# Leaving.
-
-
-def test_closing_ends_the_process_and_later_calls_are_errors(make) -> None:
-    detector = make("good")
-    pid = detector.inner.pid
-    detector.close()
-    assert ended(pid)
-    with pytest.raises(DetectorError, match="was closed"):
-        detector.detect(SEEN, GRIPPER)
-    detector.close()
-
-
-def test_closing_cuts_a_call_short(make) -> None:
-    detector = make("hang", timeout=None)
-    raised: list[DetectorError] = []
-
-    def call() -> None:
-        try:
-            detector.detect(SEEN, GRIPPER)
-        except DetectorError as error:
-            raised.append(error)
-
-    thread = threading.Thread(target=call)
-    thread.start()
-    wait_until(detector.inner._lock.locked)
-    detector.close()
-    thread.join(20.0)
-    assert "closed during a call" in str(raised[0])
-
-
-def test_a_forgotten_detector_takes_its_process_with_it(make) -> None:
-    detector = make_detector(PLUGIN, REMOTE)
-    pid = detector.inner.pid
-    del detector
-    assert ended(pid)
-
-
-@pytest.mark.parametrize(
-    ("mode", "how"), [("good", "exit"), ("good", "kill"), ("hang", "exit"), ("hang_in_c", "kill"), ("thread", "kill")]
-)
-def test_no_process_is_left_behind(mode: str, how: str) -> None:
-    """Whether ours leaves in order or is killed, and whether the detector is idle, busy or stuck."""
-    code = f"""
-        import sys, threading, time
-        import numpy as np
-        from grasp_core.cloud import Cloud
-        from grasp_core.gripper import Gripper
-        from grasp_core.observation import Observation
-        from grasp_perception.detectors import make_detector
-        detector = make_detector({PLUGIN!r}, sys.executable, mode={mode!r})
-        call = lambda: detector.detect(Observation(Cloud(np.zeros((3, 3)))), Gripper.load("robotiq_2f85"))
-        if {mode in ("good", "thread")}:
-            call()
-        else:
-            threading.Thread(target=call, daemon=True).start()
-            time.sleep(0.3)
-        print(detector.inner.pid, flush=True)
-        sys.stdin.read()
-    """
-    ours = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    pid = int(ours.stdout.readline())
-    assert not ended(pid)
-    if how == "kill":
-        ours.kill()
-    ours.communicate(timeout=20.0)
-    wait_until(lambda: ended(pid))
 
 
 def test_the_hostile_plugin_is_the_one_that_is_tested() -> None:
