@@ -25,7 +25,10 @@ AWAY = np.array([0.0, 0.0, 3.0])  # m, where the hand waits
 PARKED = np.array([6.0, 0.0, 0.5])  # m, where objects go that were taken out
 CALM_SPEED = 0.02  # m/s; slower is at rest
 CALM_TURN = 0.5  # rad/s
-MAX_PENETRATION = 0.002  # m; deeper is not believable
+MAX_PENETRATION = (
+    0.002  # m; deeper is not believable where it lasts: something hard that falls goes so deep in one step
+)
+LASTING = 3  # looks in a row
 MAX_SPEED = 3.0  # m/s; nothing here falls or is pushed that fast: a fall of 0.3 m ends at 2.4 m/s
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION.value
 _DIVERGED = [
@@ -40,6 +43,7 @@ class Watch:
     penetration: float = 0.0
     unphysical: str = ""
     touched: set[int] = field(default_factory=set)
+    deep: dict[tuple[int, int], int] = field(default_factory=dict)  # two bodies -> looks in a row that they overlapped
 
 
 class HandWorld:
@@ -212,18 +216,26 @@ class HandWorld:
         if any(data.warning[kind].number for kind in _DIVERGED):
             watch.unphysical = f"the physics diverged at {data.time:.3f} s"
             return
-        if data.ncon:
-            deepest = int(np.argmin(data.contact.dist))
-            depth = -float(data.contact.dist[deepest])
-            watch.penetration = max(watch.penetration, depth)
-            if depth > MAX_PENETRATION:
-                pair = self._geom_names(data.contact.geom[deepest])
-                watch.unphysical = f"{pair} overlap by {1e3 * depth:.1f} mm"
+        self._look_for_overlaps(watch)
         watch.touched.update(self.contacts_of_hand()[0].tolist())
         for name in self.objects:
             speed = float(np.linalg.norm(data.qvel[self._dof[name] : self._dof[name] + 3]))
             if speed > MAX_SPEED:
                 watch.unphysical = f"{name} flies at {speed:.1f} m/s"
+
+    def _look_for_overlaps(self, watch: Watch) -> None:
+        contact = self.data.contact
+        deep = np.flatnonzero(contact.dist < -MAX_PENETRATION) if self.data.ncon else np.zeros(0, int)
+        if self.data.ncon:
+            watch.penetration = max(watch.penetration, -float(contact.dist.min()))
+        pairs = {}
+        for row in deep:
+            geoms = contact.geom[row]
+            first, second = sorted(self.model.geom_bodyid[geoms].tolist())
+            pairs[first, second] = watch.deep.get((first, second), 0) + 1
+            if pairs[first, second] >= LASTING:
+                watch.unphysical = f"{self._geom_names(geoms)} overlap by {-1e3 * contact.dist[row]:.1f} mm"
+        watch.deep = pairs
 
     def _geom_names(self, geoms: np.ndarray) -> str:
         bodies = self.model.geom_bodyid[geoms]

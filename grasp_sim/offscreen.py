@@ -22,6 +22,7 @@ class Canvas:
         """ConfigError when no OpenGL context can be made."""
         os.environ.setdefault("MUJOCO_GL", "egl")
         self.model, self.data = model, mujoco.MjData(model)
+        model.vis.quality.shadowsize = 0  # shadows are off: making their map takes longer than a picture
         try:
             self._gl = mujoco.GLContext(64, 64)  # pictures are drawn into the context's off-screen buffer
             self._gl.make_current()

@@ -6,7 +6,7 @@ It is no detector: it looks at no picture, and ``reveal`` tells it what no detec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import trimesh
@@ -26,8 +26,8 @@ CROWD = 0.004  # m between the points that the hand must keep clear of
 FRICTION = 0.35  # contacts must hold with this, less than half of what the pads have
 TURNS = 24  # approaches around the closing line
 REACH = (0.003, 0.008, 0.014)  # m that the fingertips pass the closing line
-CHUNK = 100
-WANTED = 50  # grasps returned
+PER_OBJECT = 10  # grasps returned, as many as GraspNet's metric counts
+APART = (0.01, np.deg2rad(20.0))  # m and rad; nearer than both is not different
 PAD_GRID = (-0.8, 0.0, 0.8)  # of half the pad's width and height: where the pads are probed
 TOUCHING = 0.0015  # m: pads and objects give way so much, and contacts within it share the force
 APPROACH = 0.10  # m of free way behind the grasp
@@ -38,7 +38,8 @@ class Care:
     """How much room a grasp must have.
 
     gap: m beside the object when open. keep_off: m that the hand stays off everything. tips: m above what the objects
-    stand on. tilt: rad from straight down, at most. shortlist: candidates of one object that are looked at closely.
+    stand on. tilt: rad from straight down, at most. shortlist: candidates of one object whose pads are probed.
+    checked: different ones of these whose way is checked.
     """
 
     gap: float
@@ -46,11 +47,12 @@ class Care:
     tips: float
     tilt: float
     shortlist: int
+    checked: int
 
 
 CARES = (  # the second where the first finds nothing
-    Care(gap=0.006, keep_off=0.003, tips=0.003, tilt=np.deg2rad(60.0), shortlist=400),
-    Care(gap=0.0035, keep_off=0.0015, tips=0.002, tilt=np.deg2rad(80.0), shortlist=2000),
+    Care(gap=0.006, keep_off=0.003, tips=0.003, tilt=np.deg2rad(60.0), shortlist=400, checked=80),
+    Care(gap=0.0035, keep_off=0.0015, tips=0.002, tilt=np.deg2rad(80.0), shortlist=2000, checked=500),
 )
 
 
@@ -112,9 +114,11 @@ class _Truth:
         t, width, safe = self._pads(R, t, span[row], body[row], gripper, care)
         quality = quality * safe
         good = np.flatnonzero(quality > 0)
-        good = good[np.argsort(-quality[good], kind="stable")]
-        good = self._free(R, t, width, good, gripper, care)
-        return Grasps.create(R[good], t[good], width[good], 0.0, quality[good], 1.0, detector=Oracle.name)
+        fits = Grasps.create(R[good], t[good], width[good], gripper.pad_height, quality[good], 1.0, body[row[good]])
+        fits = _best_of_each_object(fits.nms(*APART), care.checked)
+        free = self._clear(fits.R.astype(float), fits.t.astype(float), fits.width.astype(float), gripper, care)
+        best = _best_of_each_object(fits[free], PER_OBJECT).sorted()
+        return replace(best, track_id=np.full(len(best), -1), detector=Oracle.name)
 
     def _pairs(self, gripper: Gripper, region: Box | None, care: Care) -> tuple[NDArray, ...]:
         """Opposite contacts on one object: middle (K, 3), closing (K, 3), distance (K,), body (K,), margin (K,)."""
@@ -185,19 +189,6 @@ class _Truth:
         t = t + R[:, :, 0] * ((first[0] - first[1]) / 2)[:, None]
         return t, np.minimum(opening, gripper.max_width), safe
 
-    def _free(
-        self, R: NDArray, t: NDArray, width: NDArray, rows: NDArray, gripper: Gripper, care: Care
-    ) -> NDArray[np.int64]:
-        """Those of ``rows``, in their order, whose hand touches nothing on its way, at most WANTED."""
-        kept: list[NDArray] = []
-        for start in range(0, len(rows), CHUNK):
-            part = rows[start : start + CHUNK]
-            part = part[self._clear(R[part], t[part], width[part], gripper, care)]
-            kept.append(part)
-            if sum(map(len, kept)) >= WANTED:
-                break
-        return np.concatenate([*kept, np.zeros(0, dtype=np.int64)]).astype(np.int64)[:WANTED]
-
     def _clear(self, R: NDArray, t: NDArray, width: NDArray, gripper: Gripper, care: Care) -> NDArray[np.bool_]:
         centres, sizes = gripper.boxes(width)  # (C, 4, 3)
         low, high = centres - sizes / 2 - care.keep_off, centres + sizes / 2 + care.keep_off
@@ -214,6 +205,11 @@ class _Truth:
             inside = (local[:, None] > low[i]) & (local[:, None] < high[i])
             clear[i] = not inside.all(axis=2).any()
         return clear
+
+
+def _best_of_each_object(grasps: Grasps, count: int) -> Grasps:
+    """The ``count`` best of every object, whose number stands in track_id."""
+    return grasps[_best_of_each(grasps.track_id, grasps.score, count)]
 
 
 def _best_of_each(group: NDArray, quality: NDArray, count: int) -> NDArray[np.int64]:
