@@ -26,7 +26,7 @@ def calibration(scores: Sequence[float], successes: Sequence[bool], rounds: Sequ
     Returns:
         JSON-able: ``n``; ``ece`` = sum over bins of n_b/n |rate_b - mean score_b| in 15 equal-width bins (0, 1/15] and
         so on, 0 itself in the first; ``ece_interval``, 95 %, bootstrap over rounds (None for fewer than two), pivotal,
-        because the plain percentile one never reaches down to 0; ``ece_floor``, what a perfectly calibrated detector
+        and down to 0 where chance alone explains the error; ``ece_floor``, what a perfectly calibrated detector
         with these scores would show on average, by chance alone; ``ece_equal_count``, the same in bins of equal count;
         ``brier`` = mean (score - success)^2; ``table`` and ``table_equal_count``: non-empty bins as low, high, n,
         score, rate, wilson; ``warning``, empty or why this says little. Numbers are None without attempts.
@@ -46,10 +46,11 @@ def calibration(scores: Sequence[float], successes: Sequence[bool], rounds: Sequ
         return result
     edges = np.linspace(0.0, 1.0, BINS + 1)
     equal, counted = equal_width_bins(s), equal_count_bins(s)
+    by_chance = _errors_by_chance(equal, s)
     return result | {
         "ece": calibration_error(equal, s, y),
-        "ece_interval": _ece_interval(equal, s, y, group),
-        "ece_floor": _ece_floor(equal, s),
+        "ece_interval": _ece_interval(equal, s, y, group, float(np.percentile(by_chance, LEVEL[1]))),
+        "ece_floor": float(by_chance.mean()),
         "ece_equal_count": calibration_error(counted, s, y),
         "brier": float(np.mean((s - y) ** 2)),
         "table": _table(equal, s, y, edges[:-1], edges[1:]),
@@ -74,7 +75,11 @@ def calibration_error(bins: NDArray[np.int64], scores: NDArray[np.float64], succ
 
 
 def _ece_interval(
-    bins: NDArray[np.int64], scores: NDArray[np.float64], successes: NDArray[np.float64], rounds: NDArray
+    bins: NDArray[np.int64],
+    scores: NDArray[np.float64],
+    successes: NDArray[np.float64],
+    rounds: NDArray,
+    chance: float,
 ) -> list[float] | None:
     _, row = np.unique(rounds, return_inverse=True)
     n = int(row.max()) + 1
@@ -85,16 +90,18 @@ def _ece_interval(
     low, high = np.percentile(np.abs(sums[:, :-1]).sum(axis=1) / sums[:, -1], LEVEL)
     ece = calibration_error(bins, scores, successes)
     # A bootstrapped error is biased upwards just as the error itself is, so the interval is mirrored at the estimate.
-    return [float(np.clip(2 * ece - high, 0.0, ece)), float(np.clip(2 * ece - low, ece, 1.0))]
+    # That still misses a true error of 0 about every other time, where it is a sum of nothing but noise.
+    return [0.0 if ece <= chance else float(np.clip(2 * ece - high, 0.0, ece)), float(np.clip(2 * ece - low, ece, 1.0))]
 
 
-def _ece_floor(bins: NDArray[np.int64], scores: NDArray[np.float64]) -> float:
+def _errors_by_chance(bins: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Calibration errors that perfectly calibrated scores show in as many attempts."""
     order = np.argsort(bins, kind="stable")
     scores, starts = scores[order], np.flatnonzero(np.diff(bins[order], prepend=-1))
     rng = np.random.default_rng(SEED)
     draws = min(_DRAWS, max(100, RESAMPLES * 400 // len(scores)))
     errors = [np.abs(np.add.reduceat((rng.random(len(scores)) < scores) - scores, starts)).sum() for _ in range(draws)]
-    return float(np.mean(errors) / len(scores))
+    return np.array(errors) / len(scores)
 
 
 def _count_edges(bins: NDArray[np.int64], scores: NDArray[np.float64]) -> tuple[NDArray, NDArray]:
