@@ -38,7 +38,7 @@ WORDS = {
     records.WORKER_DIED: "the process died",
     records.SCENE_ERROR: "the scene could not be made (left out of all numbers)",
 }
-_SHOWN = ("command", "started", "wall_s", "rounds_done", "workers", "engine")
+_SHOWN = ("started", "wall_s", "rounds_done", "workers", "engine")
 _PICTURES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"}
 
 
@@ -58,12 +58,12 @@ def write_report(folder: Path, run: StoredRun, references: Mapping[str, Mapping[
     page = render(
         "bench.html.j2",
         title=f"{run.config.detector} on {run.config.scene} scenes, protocol {run.config.protocol}",
-        problems=[*run.problems, *about.get("notes", [])],
+        problems=_problems(run),
         machine=about.get("machine", {}),
         versions=about.get("versions", {}),
         commit=about.get("versions", {}).get("seegrasp", "unknown"),
         command=_command(about.get("command", "unknown")),
-        about={key: about[key] for key in _SHOWN if key in about and key != "command"},
+        about={key: about[key] for key in _SHOWN if key in about} | _objects(run),
         config=_facts(vars(run.config)),
         protocol=_facts(about.get("protocol", {})),
         summary=summary,
@@ -78,6 +78,18 @@ def write_report(folder: Path, run: StoredRun, references: Mapping[str, Mapping[
     path = folder / REPORT
     write_atomic(path, page)
     return path
+
+
+def _problems(run: StoredRun) -> list[str]:
+    missing = run.config.rounds - len(run.rounds)
+    unfinished = [f"{missing} of {run.config.rounds} rounds are missing: the run did not finish"] if missing > 0 else []
+    left_out = [f"object left out: {text}" for text in run.about.get("objects", {}).get("left_out", [])]
+    return [*unfinished, *run.problems, *run.about.get("notes", []), *left_out]
+
+
+def _objects(run: StoredRun) -> dict[str, str]:
+    found = run.about.get("objects", {})
+    return {"objects in the set": f"{found['number']}, digest of their names {found['names_digest']}"} if found else {}
 
 
 def _command(command: str | Sequence[str]) -> str:

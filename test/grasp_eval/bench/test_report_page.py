@@ -81,6 +81,15 @@ def test_everything_is_there_and_escaped(tmp_path):
     assert "Do not trust this bed" not in text
 
 
+def test_what_is_missing_or_left_out_is_said(tmp_path):
+    config, rounds, attempts = random_run(10, 0.6)
+    about = ABOUT | {"objects": {"number": 7, "names_digest": "d16", "left_out": ["mug.obj: no volume"]}}
+    text = page_of(tmp_path, (config, rounds[:4], [a for a in attempts if a.round < 4]), about=about)
+    for part in ("6 of 10 rounds are missing", "object left out: mug.obj: no volume", "7, digest of their names d16"):
+        assert part in text
+    assert "rounds are missing" not in page_of(tmp_path, (config, rounds, attempts))
+
+
 def test_a_bed_that_fails_its_checks_says_so_first(tmp_path):
     text = page_of(tmp_path, random_run(30, 0.6), references(0.8))
     assert 'role="alert"' in text
