@@ -13,6 +13,7 @@ to `observe` is left out, and so is the camera's own delay.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections import Counter
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ from grasp_core.errors import SeegraspError
 from grasp_eval.bench.cell_run import Attempt, Bench
 from grasp_eval.report import command_line
 from grasp_eval.results import SaveError, wilson, write_json
+from grasp_perception.detectors import make_detector
 from grasp_sim.scenes import KINDS
 
 
@@ -51,15 +53,14 @@ def main(argv: list[str] | None = None) -> int:
     attempts: list[Attempt] = []
     left = 0
     try:
-        for seed in seeds:
-            bench = Bench(
-                args.cell, args.detector, args.objects, seed, args.min_score, args.scene, args.detector_python
-            )
-            done = bench.run(args.max_attempts)
-            attempts += done
-            left += len(bench.left)
-            good = sum(a.success for a in done)
-            print(f"seed {seed}: {good} of {len(done)} attempts, left {sorted(bench.left)}", flush=True)
+        with contextlib.closing(make_detector(args.detector, python=args.detector_python)) as detector:
+            for seed in seeds:
+                bench = Bench(args.cell, detector, args.objects, seed, args.min_score, args.scene)
+                done = bench.run(args.max_attempts)
+                attempts += done
+                left += len(bench.left)
+                good = sum(a.success for a in done)
+                print(f"seed {seed}: {good} of {len(done)} attempts, left {sorted(bench.left)}", flush=True)
         summary = summarise(attempts, len(seeds) * args.objects, left)
         if args.json:
             values = {"command": command_line(), "summary": summary, "attempts": [asdict(a) for a in attempts]}

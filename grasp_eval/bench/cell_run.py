@@ -25,7 +25,7 @@ from grasp_core.grasps import Grasps
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
 from grasp_eval.bench.cell_drivers import Arm, Carrier, Hand, Joints, TimedPlanner, branch
-from grasp_perception.detectors import make_detector
+from grasp_perception.detectors import Detector
 from grasp_perception.ingest import Ingest
 from grasp_sim.noise import DepthNoise
 from grasp_sim.rendering import CellRenderer
@@ -82,12 +82,11 @@ class Bench:
     def __init__(
         self,
         cell_name: str,
-        detector: str,
+        detector: Detector,
         objects: int,
         seed: int,
         min_score: float,
         kind: str = "bin",
-        detector_python: str | None = None,
     ) -> None:
         cell = Cell.load(cell_name)
         scene = sample_scene(kind, objects, seed, cell)
@@ -99,7 +98,7 @@ class Bench:
         self.left = set(self.world.objects)
         urdf = arm.urdf_path.read_text(encoding="utf-8")
         self.planner = TimedPlanner(make_planner("builtin", urdf, arm, self.gripper, self.cell))
-        self.detector = make_detector(detector, python=detector_python)
+        self.detector = detector
         self.mount = cell.cameras[0]
         self.camera = self.mount.camera_profile.camera(self.mount.frame)
         self.noise = DepthNoise.from_profile(self.mount.camera_profile)

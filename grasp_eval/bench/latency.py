@@ -85,11 +85,12 @@ def main(argv: list[str] | None = None) -> int:
         out = args.out or Path("out/latency") / time.strftime("%Y-%m-%d_%H-%M-%S")
         out.mkdir(parents=True, exist_ok=True)
         jobs = [_job(text, args) for text in args.detector.split(",") if text]
+        load = os.getloadavg()[0]  # what else the machine did: it stretches every time
         detectors = measure_all(jobs, list(cases(points, args.data)))
         result = {
             "command": command_line(),
             "date": time.strftime("%Y-%m-%d %H:%M:%S"),
-            "machine": machine(),
+            "machine": machine() | {"load before": f"{load:.1f} processes"},
             "versions": versions(),
             "gripper": args.gripper,
             "runs": args.runs,
