@@ -55,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         with contextlib.closing(make_detector(args.detector, python=args.detector_python)) as detector:
             for seed in seeds:
+                detector.reset(seed)
                 bench = Bench(args.cell, detector, args.objects, seed, args.min_score, args.scene)
                 done = bench.run(args.max_attempts)
                 attempts += done

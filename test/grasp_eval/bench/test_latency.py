@@ -77,7 +77,8 @@ def test_one_detector_is_measured_from_cold_start_to_memory(plugin, tmp_path, ca
     (found,) = result["detectors"]
     assert list(found["cold_start_ms"]) == ["interpreter", "import", "make", "first detect"]
     memory = list(found["memory_mb"].values())
-    assert memory == sorted(memory), "a peak never falls"
+    assert memory[:-1] == sorted(memory[:-1]), "a peak never falls"
+    assert memory[-1] > 0.9 * memory[-2], "of another process, which did more"
     assert 3 < memory[0] < 30, "of the interpreter alone, without numpy"
     assert memory[1] > memory[0] + 10
     assert [(r["points"], r["grasps"]) for r in found["cases"]] == [(200, 2), (800, 8), (400, 4)]
