@@ -31,6 +31,8 @@ class HandMotion:
     lift_above: a hand tilted by at most this from straight down draws back along its approach, a steeper one goes up.
     touch: "fail": touching something before closing ends the attempt; "start": only where the approach starts;
     "record": it is written down only.
+    contact: "push": the hand goes on against at most PUSH and is blocked where it meets more; "stop": it stops at the
+    first contact and closes there.
     """
 
     approach: float = 0.05
@@ -39,6 +41,7 @@ class HandMotion:
     lift_above: float = 0.0
     shake: bool = True
     touch: str = "record"
+    contact: str = "push"
 
 
 @dataclass
@@ -110,7 +113,7 @@ class _Attempt:
         world.run(SETTLE, self.watch)
         trace.touched = world.names(self.watch.touched)
         error = float(np.linalg.norm(world.data.qpos[world.parts.slide_qpos]))
-        if error > ARRIVED:
+        if error > ARRIVED and self.motion.contact == "push":
             trace.blocked = f"the hand stops {1e3 * error:.0f} mm before the grasp"
         trace.forbidden = bool(trace.touched) and self.motion.touch == "fail"
         return not (trace.blocked or trace.forbidden)
@@ -158,7 +161,7 @@ class _Attempt:
         return {name: T_hand_base @ pose for name, pose in self.world.object_poses().items()}
 
     def _go(self, target: np.ndarray, speed: float, guarded: bool = False) -> None:
-        """Straight to a place in the carriage's frame, with a trapezoidal speed; guarded: only while nothing resists."""
+        """Straight to a place in the carriage's frame, with trapezoidal speed; guarded: until something stops it."""
         world, way = self.world, target - self.at
         length = float(np.linalg.norm(way))
         if length < 1e-9:
@@ -172,11 +175,17 @@ class _Attempt:
             world.run(dt, self.watch)
             if self.watch.unphysical:
                 return
-            if guarded and world.push() > PUSH:
+            if guarded and self._stopped():
                 target = self.at + way * (s / length)
                 break
         world.drive(target, np.zeros(3))
         self.at = target
+
+    def _stopped(self) -> bool:
+        """Whether something on the way stops the hand."""
+        if self.motion.contact == "stop":
+            return bool(self.watch.touched)
+        return self.world.push() > PUSH
 
     def _swing(self, axis: int) -> None:
         """Turn the hand to and fro about one of its axes, smoothly from and to standing still."""

@@ -62,6 +62,8 @@ class Motion(config.StrictModel):
             approach; 0: always upwards.
         touch: what touching something before closing does: fail, fail only where the approach starts (start), or
             nothing but being written down (record).
+        contact: push: the hand goes on against little force, and is blocked where it meets more; stop: it stops at the
+            first contact and closes there.
         shake: whether the object is shaken about two axes after the lift.
     """
 
@@ -70,6 +72,7 @@ class Motion(config.StrictModel):
     speed: Positive = 0.10
     lift_above: NonNegative = 0.0
     touch: Literal["fail", "start", "record"] = "record"
+    contact: Literal["push", "stop"] = "push"
     shake: bool = True
 
 

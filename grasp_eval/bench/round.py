@@ -44,6 +44,12 @@ def _objects(name: str) -> ObjectSet:
     return load_object_set(name)
 
 
+@lru_cache(maxsize=4)
+def _camera(profile: str, noise: str | None) -> tuple[CameraProfile, DepthNoise]:
+    camera = CameraProfile.load(profile)
+    return camera, DepthNoise.from_profile(camera, noise)
+
+
 def run_round(config: RunConfig, index: int, detector: Any, beat: Beat) -> RoundResult:
     """Do round ``index`` of a run; depends on (config, index) and the detector alone.
 
@@ -66,8 +72,7 @@ def run_round(config: RunConfig, index: int, detector: Any, beat: Beat) -> Round
     result.round.objects = [obj.name for obj in scene.objects]
     result.round.families = [obj.family for obj in scene.objects]
     result.round.timings_ms = {"scene": 1e3 * (time.perf_counter() - start), "look": [], "detect": [], "physics": []}
-    camera = CameraProfile.load(protocol.camera)
-    noise = DepthNoise.from_profile(camera, config.noise or protocol.noise)
+    camera, noise = _camera(protocol.camera, config.noise or protocol.noise)
     with Looker(world, cell, protocol, camera, noise) as looker:
         _Play(config, protocol, world, looker, detector, beat, result).run()
     return result
@@ -215,7 +220,7 @@ class _Play:
     def _motion(self) -> HandMotion:
         m = self.protocol.motion
         lift_above = float(np.deg2rad(m.lift_above))
-        return HandMotion(m.approach, m.retreat, m.speed, lift_above, m.shake, m.touch)
+        return HandMotion(m.approach, m.retreat, m.speed, lift_above, m.shake, m.touch, m.contact)
 
     def _record(self, look: Look, grasp: Grasps, trace: Trace, offered: int) -> Attempt:
         target = self.result.round.target

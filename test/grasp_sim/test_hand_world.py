@@ -122,6 +122,15 @@ def test_touching_on_the_way_ends_the_attempt_only_where_that_is_forbidden(touch
     assert bool(trace.gripped) is not forbidden
 
 
+def test_a_hand_that_stops_at_the_first_contact_closes_there():
+    world = world_of((block("a", 0.10, 0.04, 0.08), 0.0, 0.0))
+    trace = attempt(world, above(0.0, 0.0, 0.04), 0.08, HandMotion(contact="stop"))
+    assert trace.touched == ["a"]
+    assert not trace.blocked
+    assert trace.opening == pytest.approx(0.0, abs=0.002)  # above it
+    assert not trace.lifted
+
+
 def test_what_was_lifted_along_without_being_held_is_written_down():
     below, on_top = block("a", 0.04, 0.04, 0.06), block("b", 0.02, 0.02, 0.02)
     poses = np.array([standing(below), se3.make(np.eye(3), [0.0, 0.0, 0.0702])])
