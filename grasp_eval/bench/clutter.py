@@ -197,14 +197,11 @@ def _engines(args: argparse.Namespace, stack: ExitStack) -> tuple[Callable[[Job,
     return lambda job, left: RayEngine(job, args.workers), args.workers or cpus(), where
 
 
-def _report(folder: Path) -> int:
-    """Write the report of what there is; returns 0, or 1 when that fails."""
-    if not (is_run(folder) and load_run(folder).rounds):
-        print("no round was finished", file=sys.stderr)
-        return 1
-    lines, path = report_run(folder)
-    print("\n".join([*lines, str(path)]))
-    return 0
+def _report(folder: Path) -> None:
+    """Write and show the report of the rounds that there are, if any."""
+    if is_run(folder) and load_run(folder).rounds:
+        lines, path = report_run(folder)
+        print("\n".join([*lines, str(path)]))
 
 
 def main(argv: Sequence[str]) -> int:
@@ -221,7 +218,7 @@ def main(argv: Sequence[str]) -> int:
             except EngineError as error:  # what was finished before is worth a report
                 print(f"{NAME}: {error}", file=sys.stderr)
                 code = 1
-            code = _report(folder) or code
+            _report(folder)
         except KeyboardInterrupt:
             interrupts.asked = True
         except (SeegraspError, SaveError) as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import importlib.util
 import os
+import socket
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,7 @@ from grasp_eval.bench.scheduler import POLL, EngineError, Job, LocalEngine, chec
 from grasp_eval.report import versions
 
 AUTO = "auto"
+KNOCK = 5.0  # s
 RETRIES = 3  # of a round whose node or Ray worker died
 
 
@@ -42,18 +44,27 @@ def cluster(address: str, workers: int) -> Iterator[str]:
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a benchmark reports to nobody
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    asked = os.environ.get("RAY_ADDRESS", address) if address == AUTO else address
     try:
-        ray.init(address=address, **quiet)
-        where = f"Ray cluster at {ray.get_runtime_context().gcs_address}"
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        if address != AUTO or os.environ.get("RAY_ADDRESS"):
-            raise EngineError(f"no Ray cluster at {os.environ.get('RAY_ADDRESS', address)}: {error}") from error
+        _knock(asked)
+        ray.init(address=asked, **quiet)
+        where = f"Ray cluster, address {asked}"
+    except (OSError, ValueError, RuntimeError) as error:
+        if asked != AUTO:
+            raise EngineError(f"no Ray cluster at {asked}: {error}") from error
         ray.init(num_cpus=workers, include_dashboard=False, **quiet)
         where = f"Ray on this machine alone, {workers} CPUs"
     try:
         yield where
     finally:
         ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at host:port; Ray itself would try for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=KNOCK).close()
 
 
 def cpus() -> int:

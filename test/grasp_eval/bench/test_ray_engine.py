@@ -43,6 +43,12 @@ def test_without_ray_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPa
         pass
 
 
+def test_an_address_where_nobody_listens_is_named() -> None:
+    pytest.importorskip("ray")
+    with pytest.raises(EngineError, match=r"no Ray cluster at 127\.0\.0\.1:9: .*refused"), cluster("127.0.0.1:9", 1):
+        pass
+
+
 @pytest.mark.usefixtures("ray")
 def test_results_are_those_of_one_machine_also_of_hostile_detectors() -> None:
     hostile = job(1.0, hang=[0], abort=[1], leave=[4])
