@@ -25,8 +25,9 @@ from grasp_eval.bench.force_closure import FRICTIONS
 from grasp_eval.progress import Progress
 
 NOTE = (
-    "Contacts are found by casting rays at the meshes, not on Dex-Net's distance fields, so that the figures may "
-    "differ slightly from those of the official tool, against which they have not been checked."
+    "Contacts are found by casting rays at the meshes, not on Dex-Net's distance fields, whose normals are coarser and "
+    "which miss some contacts: the figures may be higher than those of the official tool, against which they have not "
+    "been checked on the data set."
 )
 SHOWN = 10  # problems that are printed; the file has all
 

@@ -237,12 +237,14 @@ def test_suppression_looks_at_seed_points_and_knows_no_half_turn():
 
 
 def test_grasps_belong_to_the_model_nearest_to_their_seed():
+    """Hands that lie level between two bars 0.15 m apart: tips nearer to one bar, seed points nearer to the other."""
     objects, poses = bars(2)
-    grasps = good(poses)
-    near_second = changed(grasps, t=grasps.t + np.array([0.0, 0.08, 0.0]))  # the bars are 0.15 m apart
-    verdicts = ap.score_grasps(near_second, [ap.Model.of_mesh(o.mesh()) for o in objects], poses, ap.table_points())
-    assert set(verdicts.body) == {1}
-    assert len(verdicts.index) == 10
+    level = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]]).T  # closing x, approach -y
+    between = (poses[0, :3, 3] + poses[1, :3, 3]) / 2
+    grasp = Grasps.create(level[None], between[None] - [0.0, 0.01, 0.0], [0.05], [0.03], [0.5])
+    assert ap.seed_points(grasp)[0, 1] > between[1] > grasp.t[0, 1]
+    verdicts = ap.score_grasps(grasp, [ap.Model.of_mesh(o.mesh()) for o in objects], poses, ap.table_points())
+    assert verdicts.body.tolist() == [1]
 
 
 def test_voxels():
