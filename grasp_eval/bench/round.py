@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 from grasp_core import se3
 from grasp_core.camera import CameraProfile
 from grasp_core.cell import Box
-from grasp_core.errors import DetectorError, ErrorCode, InputError, SeegraspError
+from grasp_core.errors import DetectorError, DetectorTimeout, ErrorCode, InputError, SeegraspError
 from grasp_core.grasps import Grasps
 from grasp_core.gripper import Gripper
 from grasp_eval.bench import records, round_picture
@@ -103,7 +103,9 @@ class _Play:
             try:
                 look, grasps = self._ask()
             except DetectorError as error:
-                record.ended, record.error = records.DETECTOR_ERROR, str(error)
+                hangs = isinstance(error, DetectorTimeout)
+                record.ended = records.DETECTOR_TIMEOUT if hangs else records.DETECTOR_ERROR
+                record.error = str(error)
                 return
             candidates = self._candidates(grasps)
             if len(candidates) == 0:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from grasp_core.errors import ConfigError, DetectorError
+from grasp_core.errors import ConfigError, DetectorError, DetectorTimeout
 from grasp_core.grasps import Grasps
 from grasp_eval.bench import records
 from grasp_eval.bench.contestants import make_contestant
@@ -111,10 +111,16 @@ def test_a_protocol_without_repeats_does_not_try_a_place_again():
     assert result.round.ended == records.NO_GRASP
 
 
-def test_a_detector_that_fails_ends_the_round_with_its_message():
-    result = played(GIGA, Scripted(DetectorError("detector 'x' returned int, expected Grasps")))
-    assert result.round.ended == records.DETECTOR_ERROR
-    assert "returned int" in result.round.error
+@pytest.mark.parametrize(
+    ("error", "ended"),
+    [
+        (DetectorError("detector 'x' returned int, expected Grasps"), records.DETECTOR_ERROR),
+        (DetectorTimeout("detector 'x' did not answer"), records.DETECTOR_TIMEOUT),
+    ],
+)
+def test_a_detector_that_fails_ends_the_round_with_its_message(error: DetectorError, ended: str):
+    result = played(GIGA, Scripted(error))
+    assert (result.round.ended, result.round.error) == (ended, str(error))
     assert result.attempts == []
 
 
