@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
+import os
 import shlex
 import shutil
 import sys
@@ -93,15 +95,15 @@ def config_of(args: argparse.Namespace) -> RunConfig:
         value = getattr(args, name)
         if value is not None and value < least:
             raise InputError(f"--{name} {value}: expected at least {least}")
-    if not args.detector_timeout > 0:
-        raise InputError(f"--detector-timeout {args.detector_timeout:g}: expected more than 0 s")
+    if not 0 < args.detector_timeout < math.inf:
+        raise InputError(f"--detector-timeout {args.detector_timeout:g}: expected a number of seconds above 0")
     return RunConfig(
         protocol=_absolute(args.protocol),
         scene=args.scene,
         objects=_folder(args.objects),
         detector=args.detector,
         detector_params=dict(_parameter(text) for text in args.detector_param),
-        detector_python=args.detector_python,
+        detector_python=_program(args.detector_python),
         gripper=_absolute(args.gripper),
         rounds=args.rounds,
         count=args.count,
@@ -122,16 +124,25 @@ def _folder(text: str) -> str:
     return str(Path(text).expanduser().resolve()) if not known and Path(text).expanduser().is_dir() else text
 
 
+def _program(text: str | None) -> str | None:
+    """Without following links, which are what makes a venv."""
+    return os.path.abspath(os.path.expanduser(text)) if text and os.sep in text else text
+
+
 def _parameter(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise InputError(f"--detector-param {text!r}: expected KEY=VALUE")
     try:
-        return key, json.loads(value)
+        return key, json.loads(value, parse_constant=_no_number)
     except json.JSONDecodeError as error:
         if value[:1] in ("", "{", "[", '"'):
             raise InputError(f"--detector-param {text!r}: the value is not JSON: {error}") from error
         return key, value  # a word
+
+
+def _no_number(text: str) -> None:
+    raise InputError(f"--detector-param: {text} is not a number that JSON has")
 
 
 def check(config: RunConfig, out: Path) -> dict[str, Any]:

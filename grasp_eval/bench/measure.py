@@ -18,7 +18,7 @@ from grasp_eval.bench.store import RunStore
 from grasp_eval.progress import Progress
 from grasp_eval.results import wilson
 
-BAR = 24  # characters
+BAR = 10  # characters
 PLAIN_EVERY = 10.0  # s between lines where there is no terminal
 
 Engine = LocalEngine | RayEngine
@@ -120,17 +120,17 @@ class _Tally:
         config, rounds, attempts = self._store.config, self._store.rounds, self._store.attempts
         held = sum(a.success for a in attempts)
         broken = sum(r.ended in BROKEN for r in rounds)
-        parts = [f"{config.detector}: {len(rounds)}/{config.rounds} rounds", f"{len(attempts)} attempts"]
-        if attempts:
-            low, high = wilson(held, len(attempts))
-            parts.append(f"GSR {100 * held / len(attempts):.1f} % [{100 * low:.1f}, {100 * high:.1f}]")
-        if broken:
-            parts.append(f"{broken} BROKEN OFF")
-        left = config.rounds - len(rounds)
-        new = len(rounds) - self._before
+        parts = [f"{config.detector}: {len(rounds)}/{config.rounds} rounds"]
+        left, new = config.rounds - len(rounds), len(rounds) - self._before
         if left > 0 and new:
             minutes, seconds = divmod(round((time.monotonic() - self._start) / new * left), 60)
             parts.append(f"about {minutes}:{seconds:02d} left")
+        if broken:
+            parts.append(f"{broken} BROKEN OFF")
+        if attempts:
+            low, high = wilson(held, len(attempts))
+            rate = f"{100 * held / len(attempts):.1f} % [{100 * low:.1f}, {100 * high:.1f}]"
+            parts.append(f"GSR {rate} of {len(attempts)} attempts")
         return ", ".join(parts)
 
     def _bar(self) -> str:
