@@ -1,12 +1,11 @@
 """docs/NODES.md says what the code says: parameters, commands and their options, keys of the profiles, error codes."""
 
-import argparse
 import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from pydantic import BaseModel
@@ -20,9 +19,10 @@ from grasp_core.errors import ErrorCode
 from grasp_core.gripper import Gripper
 from seegrasp.__main__ import COMMANDS, load
 from seegrasp.bringup_config import BringupSpec
+from test.docs.doc_tables import DOCS, code, keys, options, rows, section
 
 ROOT = Path(__file__).resolve().parents[2]
-DOC = ROOT / "docs" / "NODES.md"
+DOC = DOCS / "NODES.md"
 PROFILES: dict[str, type[BaseModel]] = {
     "arms": ArmProfile,
     "grippers": Gripper,
@@ -31,39 +31,6 @@ PROFILES: dict[str, type[BaseModel]] = {
     "bringup": BringupSpec,
 }
 NODES = {path.stem: path for path in sorted(ROOT.glob("*/nodes/*_node.py"))}
-
-
-# Reading the document.
-
-
-def section(heading: str) -> str:
-    """The text below that heading, up to the next one of the same or a higher level."""
-    lines = DOC.read_text(encoding="utf-8").splitlines()
-    start = next((i for i, line in enumerate(lines) if re.fullmatch(rf"#+ {re.escape(heading)}", line)), None)
-    assert start is not None, f"docs/NODES.md has no heading {heading!r}"
-    level = len(lines[start].split()[0])
-    below = lines[start + 1 :]
-    end = next((i for i, line in enumerate(below) if re.match(rf"#{{1,{level}}} ", line)), len(below))
-    return "\n".join(below[:end])
-
-
-def rows(text: str, first_column: str) -> list[list[str]]:
-    """The rows of every table whose first column is headed so; cells without the blanks around them."""
-    found, inside = [], False
-    for line in text.splitlines():
-        cells = [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-        if not cells:
-            inside = False
-        elif cells[0] == first_column:
-            inside = True
-        elif inside and not set(line) <= set("|-: "):
-            found.append(cells)
-    return found
-
-
-def code(text: str) -> str:
-    """What stands between backticks."""
-    return text.strip("`")
 
 
 # Parameters.
@@ -138,7 +105,7 @@ def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 @pytest.mark.parametrize("name", NODES)
 def test_parameters(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = declared(name, monkeypatch)
-    told = {code(cells[0]): cells for cells in rows(section(name), "parameter")}
+    told = {code(cells[0]): cells for cells in rows(section(DOC, name), "parameter")}
     problems = [f"remove {p!r}: the node does not declare it" for p in told.keys() - wanted.keys()]
     for parameter, row in wanted.items():
         if told.get(parameter) != rows(f"| parameter |\n{row}", "parameter")[0]:
@@ -156,7 +123,7 @@ def test_diagnostics(name: str) -> None:
     source = NODES[name].read_text(encoding="utf-8")
     wanted = {f"{name}: {status}" for status in re.findall(r"iagnostics(?:\(self\))?\.add\(\"(\w+)\"", source)}
     assert wanted, f"{NODES[name]}: no Diagnostics.add found"
-    told = {code(cells[0]) for cells in rows(section(name), "status")}
+    told = {code(cells[0]) for cells in rows(section(DOC, name), "status")}
     assert told == wanted, f"docs/NODES.md, {name}: statuses {sorted(told)}, the code has {sorted(wanted)}"
 
 
@@ -164,14 +131,14 @@ def test_diagnostics(name: str) -> None:
 
 
 def test_error_codes_exist() -> None:
-    text = section("Error codes")
+    text = section(DOC, "Error codes")
     named = {code(cells[0]): cells[1] for cells in rows(text, "code")}
     assert named == {c.name: str(c.value) for c in ErrorCode}
 
 
 @pytest.mark.parametrize("name", NODES)
 def test_error_codes_of_a_node_exist(name: str) -> None:
-    named = [c for cells in rows(section(name), "codes") for c in re.findall(r"`(\w+)`", cells[0])]
+    named = [c for cells in rows(section(DOC, name), "codes") for c in re.findall(r"`(\w+)`", cells[0])]
     unknown = sorted(set(named) - set(ErrorCode.__members__))
     assert not unknown, f"docs/NODES.md, {name}: no such error code: {', '.join(unknown)}"
 
@@ -179,62 +146,24 @@ def test_error_codes_of_a_node_exist(name: str) -> None:
 # Commands.
 
 
-class _Parsed(Exception):
-    """The parser of a command is complete."""
-
-
-def options(name: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """The options of a command in their long form, and its positional arguments in capitals."""
-
-    def parse_args(parser: argparse.ArgumentParser, *_: Any) -> None:
-        actions = [a for a in parser._actions if not isinstance(a, argparse._HelpAction)]
-        raise _Parsed({a.option_strings[-1] if a.option_strings else a.dest.upper() for a in actions})
-
-    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
-    with pytest.raises(_Parsed) as parsed:
-        load(name)([])
-    return parsed.value.args[0]
-
-
 def test_commands() -> None:
-    told = {code(cells[0]): cells[1] for cells in rows(section("Command line"), "command")}
+    told = {code(cells[0]): cells[1] for cells in rows(section(DOC, "Command line"), "command")}
     assert told == {f"seegrasp {name}": command.help for name, command in COMMANDS.items()}
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "bench"])  # it has its own: BENCHMARK.md
 def test_options(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted = options(name, monkeypatch)
-    told = {code(cells[1]).split()[0] for cells in rows(section("Command line"), "of") if cells[0] == name}
+    wanted = options(lambda: load(name)([]), monkeypatch)
+    told = {code(cells[1]).split()[0] for cells in rows(section(DOC, "Command line"), "of") if cells[0] == name}
     assert told == wanted, f"docs/NODES.md, options of `seegrasp {name}`"
 
 
 # Keys of the profiles.
 
 
-def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Every key that may stand in a file, `finger.length`; a list's or a mapping's with [] or .* before its own."""
-    for name, info in model.model_fields.items():
-        inner, mark = _inner(info.annotation)
-        if inner is None:
-            yield f"{prefix}{name}"
-        else:
-            yield from keys(inner, f"{prefix}{name}{mark}.")
-
-
-def _inner(annotation: Any) -> tuple[type[BaseModel] | None, str]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation, ""
-    mark = {tuple: "[]", list: "[]", dict: ".*"}.get(getattr(annotation, "__origin__", None), "")
-    for part in get_args(annotation):
-        inner, below = _inner(part)
-        if inner is not None:
-            return inner, mark + below
-    return None, ""
-
-
 @pytest.mark.parametrize("folder", PROFILES)
 def test_keys_of_profiles(folder: str) -> None:
-    told = [code(cells[0]) for cells in rows(section(f"config/{folder}"), "key")]
+    told = [code(cells[0]) for cells in rows(section(DOC, f"config/{folder}"), "key")]
     wanted = list(keys(PROFILES[folder]))
     missing, extra = sorted(set(wanted) - set(told)), sorted(set(told) - set(wanted))
     assert told == wanted, f"docs/NODES.md, config/{folder}: missing {missing}, not in the code {extra}, or in disorder"
