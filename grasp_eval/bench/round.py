@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from grasp_core import se3
 from grasp_core.camera import CameraProfile
@@ -23,6 +22,7 @@ from grasp_eval.bench import records, round_picture
 from grasp_eval.bench.ap import scene_ap
 from grasp_eval.bench.coverage import coverage
 from grasp_eval.bench.looking import Look, Looker, sample_views
+from grasp_eval.bench.outcome import attempt_record
 from grasp_eval.bench.protocol import Protocol
 from grasp_eval.bench.records import Attempt, Round, RoundResult, RunConfig
 from grasp_eval.bench.scene_source import make_scene
@@ -207,7 +207,7 @@ class _Play:
         before = world.save()
         with self._timed("physics"):
             trace = attempt(world, T, float(grasp.width[0]), self._motion())
-        record = self._record(look, grasp, trace, offered)
+        record = attempt_record(self.result, look, grasp, trace, offered)
         if not record.success and not any(not a.success for a in self.result.attempts):
             self._picture(record, before, T, float(grasp.width[0]))
         self.result.attempts.append(record)
@@ -223,34 +223,6 @@ class _Play:
         m = self.protocol.motion
         lift_above = float(np.deg2rad(m.lift_above))
         return HandMotion(m.approach, m.retreat, m.speed, lift_above, m.shake, m.touch, m.contact)
-
-    def _record(self, look: Look, grasp: Grasps, trace: Trace, offered: int) -> Attempt:
-        target = self.result.round.target
-        reason = reason_of(trace, target)
-        timings = self.result.round.timings_ms
-        return Attempt(
-            round=self.result.round.round,
-            index=len(self.result.attempts),
-            success=reason == records.HELD,
-            reason=reason,
-            score=float(grasp.score[0]),
-            width=float(grasp.width[0]),
-            depth=float(grasp.depth[0]),
-            stability=float(grasp.stability[0]),
-            position=[float(v) for v in grasp.t[0]],
-            quaternion=se3.quat_from_matrix(grasp.R[0]).tolist(),
-            grasps=offered,
-            target=target,
-            expected=nearest_object(look, grasp.t[0]),
-            held=trace.held,
-            touched=sorted({*trace.start_touched, *trace.touched}),
-            moved=trace.moved,
-            slip=trace.slip,
-            opening=trace.opening,
-            penetration=trace.penetration,
-            unphysical=trace.unphysical,
-            timings_ms={name: timings[name][-1] for name in ("look", "detect", "physics")},
-        )
 
     def _picture(self, record: Attempt, before: NDArray, T: NDArray, width: float) -> None:
         """Show the first failed grasp of the round where the hand would close."""
@@ -306,24 +278,3 @@ class _Play:
             laps[-1] += spent
         else:
             laps.append(spent)
-
-
-def reason_of(trace: Trace, target: str) -> str:
-    """Why an attempt ended as it did: one of records.REASONS."""
-    steps = (
-        (records.UNPHYSICAL, bool(trace.unphysical)),
-        (records.TOUCHED, trace.forbidden),
-        (records.BLOCKED, bool(trace.blocked)),
-        (records.CLOSED_ON_NOTHING, not trace.gripped),
-        (records.DROPPED_IN_LIFT, not trace.lifted),
-        (records.DROPPED_IN_SHAKE, not trace.held),
-        (records.WRONG_OBJECT, bool(target) and target not in trace.held),
-    )
-    return next((reason for reason, so in steps if so), records.HELD)
-
-
-def nearest_object(look: Look, place: NDArray) -> str:
-    """The object whose visible surface is nearest to a place; empty when none is visible."""
-    if len(look.points) == 0:
-        return ""
-    return look.names[int(look.labels[cKDTree(look.points).query(np.asarray(place, float))[1]])]

@@ -13,8 +13,9 @@ from grasp_core.errors import ConfigError, DetectorError, DetectorTimeout
 from grasp_core.grasps import Grasps
 from grasp_eval.bench import records
 from grasp_eval.bench.contestants import make_contestant
+from grasp_eval.bench.outcome import reason_of
 from grasp_eval.bench.records import RunConfig
-from grasp_eval.bench.round import reason_of, run_round
+from grasp_eval.bench.round import run_round
 from grasp_sim.hand_attempt import Trace
 
 DOWN = np.diag([1.0, -1.0, -1.0])
