@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from grasp_core.errors import SeegraspError
@@ -52,7 +53,7 @@ def cluster(address: str, workers: int) -> Iterator[str]:
     except (OSError, ValueError, RuntimeError) as error:
         if asked != AUTO:
             raise EngineError(f"no Ray cluster at {asked}: {error}") from error
-        ray.init(num_cpus=workers, include_dashboard=False, **quiet)
+        ray.init(address="local", num_cpus=workers, include_dashboard=False, **quiet)
         where = f"Ray on this machine alone, {workers} CPUs"
     try:
         yield where
@@ -61,7 +62,13 @@ def cluster(address: str, workers: int) -> Iterator[str]:
 
 
 def _knock(address: str) -> None:
-    """Raise OSError where nobody listens at host:port; Ray itself would try for minutes."""
+    """Raise OSError where nobody listens at host:port; Ray itself would try for minutes.
+
+    "auto" is the cluster that Ray noted down last on this machine, which may have died since.
+    """
+    noted = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"
+    if address == AUTO and noted.is_file():
+        address = noted.read_text().strip()
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdigit():
         socket.create_connection((host, int(port)), timeout=KNOCK).close()
