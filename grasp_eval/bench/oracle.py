@@ -201,7 +201,7 @@ class _Truth:
         near = self.crowd
         for i in np.flatnonzero(clear):
             local = (near - t[i]) @ R[i]
-            local = local[(np.abs(local[:, 0]) < 0.08) & (np.abs(local[:, 1]) < 0.06)]
+            local = local[((local > low[i].min(axis=0)) & (local < high[i].max(axis=0))).all(axis=1)]
             inside = (local[:, None] > low[i]) & (local[:, None] < high[i])
             clear[i] = not inside.all(axis=2).any()
         return clear

@@ -66,6 +66,18 @@ def test_the_hand_keeps_off_the_neighbour_and_the_table():
     assert below[:, 1].max() < 0.026  # where the wall begins, to the spacing of its points
 
 
+def test_a_wide_hand_keeps_off_what_a_narrow_one_passes():
+    wide = GRIPPER.model_copy(update={"palm": GRIPPER.palm.model_copy(update={"size": (0.24, 0.075, 0.055)})})
+    poses = [se3.make(np.eye(3), [0.0, 0.0, 0.02]), se3.make(np.eye(3), [0.105, 0.0, 0.10])]
+    oracle = Oracle()
+    oracle.reveal([block("a", 0.04, 0.04, 0.04), block("tower", 0.02, 0.40, 0.20)], np.array(poses), STAGE, False)
+    seen = Observation(Cloud(np.zeros((0, 3))))
+    narrow, broad = oracle.detect(seen, GRIPPER), oracle.detect(seen, wide)
+    along = [np.abs(g.R[(g.t[:, 0] < 0.05), 0, 0]) > 0.9 for g in (narrow, broad)]  # closing towards the tower
+    assert along[0].any()
+    assert not along[1].any()
+
+
 def test_a_region_limits_where_it_grasps():
     placed = (block("a", 0.05, 0.04, 0.05), -0.08, 0.0), (block("b", 0.05, 0.04, 0.05), 0.08, 0.0)
     region = Box([0.0, -0.2, 0.0], [0.2, 0.2, 0.2])
