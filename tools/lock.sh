@@ -15,3 +15,5 @@ compile() {  # input, output, more
 
 compile requirements.in requirements.lock "$@"
 compile requirements-ros.in requirements-ros.lock --constraint requirements.lock "$@"
+compile requirements-cluster.in requirements-cluster.lock --constraint requirements.lock \
+    --constraint requirements-ros.lock "$@"

@@ -40,7 +40,7 @@ def cluster(address: str, workers: int) -> Iterator[str]:
     Raises EngineError when Ray is not installed or there is no cluster at the address.
     """
     if importlib.util.find_spec("ray") is None:
-        raise EngineError("--cluster needs Ray: pip install -r requirements-cluster.in")
+        raise EngineError("--cluster needs Ray: pip install -r requirements-cluster.lock")
     import ray
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a benchmark reports to nobody
