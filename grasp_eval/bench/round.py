@@ -96,41 +96,59 @@ class _Play:
 
     def run(self) -> None:
         """Until the round is over."""
-        self._reset_detector()
-        self._choose_target()
         record = self.result.round
-        while not record.ended:
-            try:
-                look, grasps = self._ask()
-            except DetectorError as error:
-                hangs = isinstance(error, DetectorTimeout)
-                record.ended = records.DETECTOR_TIMEOUT if hangs else records.DETECTOR_ERROR
-                record.error = str(error)
-                return
-            candidates = self._candidates(grasps)
-            if len(candidates) == 0:
-                self.skips += 1
-                record.skips += 1
-                if self.skips > self.protocol.skips:
-                    record.ended = records.NO_GRASP
-                continue
-            self.skips = 0
-            self._try(look, candidates, len(grasps))
-            self._judge()
+        try:
+            self._reset_detector()
+            self._choose_target()
+            while not record.ended:
+                self._turn()
+        except DetectorError as error:
+            hangs = isinstance(error, DetectorTimeout)
+            record.ended = records.DETECTOR_TIMEOUT if hangs else records.DETECTOR_ERROR
+            record.error = str(error)
+
+    def _turn(self) -> None:
+        """One look, and the attempt that comes of it."""
+        look, grasps = self._ask()
+        candidates = self._candidates(grasps)
+        if len(candidates) == 0:
+            self.skips += 1
+            self.result.round.skips += 1
+            if self.skips > self.protocol.skips:
+                self.result.round.ended = records.NO_GRASP
+            return
+        self.skips = 0
+        self._try(look, candidates, len(grasps))
+        self._judge()
 
     # --- before the first look
 
     def _reset_detector(self) -> None:
         reset = getattr(self.detector, "reset", None)
-        if reset is not None:
+        if reset is None:
+            return
+        # One in a process of its own has its own watch, and here the time to be started again after a crash.
+        watched = not self.config.detector_python
+        if watched:
+            self.beat("detect", self.result)
+        try:
             reset(int(self._rng(DETECTOR, 0).integers(2**31)))
+        except SeegraspError as error:
+            raise error if isinstance(error, DetectorError) else DetectorError(str(error)) from error
+        finally:
+            if watched:
+                self.beat("idle")
 
     def _choose_target(self) -> None:
         if self.config.scene != "occluded":
             return
         record = self.result.round
         world, renderer, profile = self.world, self.looker.renderer, CameraProfile.load(self.protocol.camera)
-        choice = choose_target(world, renderer, self.protocol, profile, self.config.seed, record.round)
+        try:
+            choice = choose_target(world, renderer, self.protocol, profile, self.config.seed, record.round)
+        except InputError as error:
+            record.ended, record.error = records.SCENE_ERROR, str(error)
+            return
         record.target, record.occlusion, self.first_views = choice.name, choice.occlusion, choice.T_base_cams
 
     # --- look and detect

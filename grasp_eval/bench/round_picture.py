@@ -15,6 +15,7 @@ from grasp_sim.scene_renderer import SceneRenderer
 
 SIZE = (400, 320)  # px, of each half
 DISTANCE = 0.42  # m
+FARTHEST = 100.0  # m: a grasp may be anywhere, but numbers that large leave no room for an eye beside it
 SIDES = (
     (1.0, 0.35, 0.75),
     (-0.35, 1.0, 0.75),
@@ -22,7 +23,7 @@ SIDES = (
 
 
 def draw(world: HandWorld, renderer: SceneRenderer, T_base_grasp: NDArray, width: float) -> bytes:
-    """JPEG of the scene with the open hand at (4, 4); the hand is taken away again."""
+    """JPEG of the scene with the open hand at (4, 4), m in base; the hand is taken away again."""
     world.place_hand(T_base_grasp, width)
     qpos = np.array(world.data.qpos)
     w, h = SIZE
@@ -33,7 +34,7 @@ def draw(world: HandWorld, renderer: SceneRenderer, T_base_grasp: NDArray, width
     halves = []
     for along, beside, above in SIDES:
         offset = along * np.array([x[0], x[1], 0.0]) + beside * across + np.array([0.0, 0.0, above])
-        look_at = T_base_grasp[:3, 3] - 0.03 * z
+        look_at = np.clip(T_base_grasp[:3, 3] - 0.03 * z, -FARTHEST, FARTHEST)
         eye = look_at + DISTANCE * offset / np.linalg.norm(offset)
         halves.append(renderer.render(qpos, se3.look_at(eye, look_at), camera, hidden_groups=()).color)
     world.hide_hand()

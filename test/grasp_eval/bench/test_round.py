@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from grasp_core.errors import ConfigError, DetectorError, DetectorTimeout
+from grasp_core.errors import ConfigError, DetectorError, DetectorTimeout, InputError
 from grasp_core.grasps import Grasps
 from grasp_eval.bench import records
+from grasp_eval.bench import round as round_of
 from grasp_eval.bench.contestants import make_contestant
 from grasp_eval.bench.outcome import reason_of
 from grasp_eval.bench.records import RunConfig
@@ -123,6 +125,51 @@ def test_a_detector_that_fails_ends_the_round_with_its_message(error: DetectorEr
     result = played(GIGA, Scripted(error))
     assert (result.round.ended, result.round.error) == (ended, str(error))
     assert result.attempts == []
+
+
+class Unresettable(Scripted):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    def reset(self, seed: int) -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [DetectorError("no memory left"), InputError("no memory left")])
+def test_a_detector_that_cannot_be_reset_ends_the_round_with_its_message(error: Exception):
+    result = played(GIGA, Unresettable(error))
+    assert (result.round.ended, result.round.error) == (records.DETECTOR_ERROR, "no memory left")
+    assert len(result.round.objects) > 0  # they count as not cleared
+
+
+def test_a_reset_that_hangs_is_watched_where_the_detector_has_no_watch_of_its_own():
+    beats: list[str] = []
+    played(GIGA, Unresettable(DetectorError("no memory left")), beats=beats)
+    assert beats == ["detect", "idle"]
+    beats.clear()
+    played(replace(GIGA, detector_python="python3"), Unresettable(DetectorError("no memory left")), beats=beats)
+    assert beats == []
+
+
+@pytest.mark.parametrize("place", [1e6, 1e18, 3e38])
+def test_a_grasp_anywhere_is_an_attempt_that_closes_on_nothing(place: float):
+    far = Grasps.create(DOWN[None], np.full((1, 3), place), np.array([0.08]), 0.02, 0.5)
+    result = played(GIGA, Scripted(far))
+    assert [a.reason for a in result.attempts] == [records.CLOSED_ON_NOTHING]
+    assert result.attempts[0].unphysical == ""
+    assert result.attempts[0].picture in result.pictures
+    records.to_line(result.attempts[0])
+
+
+def test_a_scene_without_a_target_in_sight_is_a_scene_error(monkeypatch: pytest.MonkeyPatch):
+    def nothing_visible(*_):
+        raise InputError("no object is visible")
+
+    monkeypatch.setattr(round_of, "choose_target", nothing_visible)
+    result = played(RunConfig(protocol="seegrasp", scene="occluded", count=3), detector := Scripted())
+    assert (result.round.ended, result.round.error) == (records.SCENE_ERROR, "no object is visible")
+    assert detector.asked == []
 
 
 def test_an_occluded_target_is_asked_for_by_a_region_and_only_it_counts():
