@@ -87,7 +87,8 @@ def scene_ap(
     suppression and caps. colliding, empty: how many of those were wrong for that reason. InputError on grasps that are
     not finite.
     """
-    verdicts = score_grasps(grasps, [_model(o) for o in objects], poses, table_points(table_height), max_width)
+    models = [Model.of_mesh(o.mesh()) for o in objects]
+    verdicts = score_grasps(grasps, models, poses, table_points(table_height), max_width)
     return average_precision(accuracies(verdicts.friction)) | {
         "considered": len(verdicts.index),
         "colliding": int(verdicts.colliding.sum()),
@@ -216,8 +217,3 @@ def _considered(grasps: Grasps, clouds: list[NDArray]) -> tuple[NDArray[np.int64
     kept, body = kept[capped], body[capped]
     enough = grasps.score[kept] >= grasps.score[kept[:TOP][-1]]
     return kept[enough], body[enough]
-
-
-@lru_cache(maxsize=256)
-def _model(spec: ObjectSpec) -> Model:
-    return Model.of_mesh(spec.mesh())
