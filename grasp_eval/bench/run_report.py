@@ -12,11 +12,13 @@ from grasp_core.errors import InputError, SeegraspError
 from grasp_eval.bench.contestants import REFERENCES
 from grasp_eval.bench.metrics import summarise
 from grasp_eval.bench.metrics_text import summary_lines
+from grasp_eval.bench.records import Round
 from grasp_eval.bench.report_page import write_report
 from grasp_eval.bench.store import is_run, load_run
 from grasp_eval.results import SaveError, write_json
 
 SUMMARY = "summary.json"
+ERRORS = 3  # named at the terminal; the page has all
 
 
 def report_run(folder: Path) -> tuple[list[str], Path]:
@@ -35,7 +37,18 @@ def report_run(folder: Path) -> tuple[list[str], Path]:
     summary = _summary(folder)
     path = write_report(folder, run, references)
     lines = [f"{run.config.detector}: {len(run.rounds)} of {run.config.rounds} rounds, {folder}"]
-    return [*lines, *summary_lines(summary, references), *(f"note: {p}" for p in run.problems)], path
+    lines += [*summary_lines(summary, references), *error_lines(run.rounds), *(f"note: {p}" for p in run.problems)]
+    return lines, path
+
+
+def error_lines(rounds: Sequence[Round]) -> list[str]:
+    """Why rounds were broken off, for the terminal: the first line of every different error, with its first round."""
+    first: dict[tuple[str, str], int] = {}
+    for r in rounds:
+        if r.error:
+            first.setdefault((r.ended, r.error.splitlines()[0]), r.round)
+    lines = [f"{ended}, first in round {number}: {text}" for (ended, text), number in first.items()]
+    return lines[:ERRORS] + ([f"and {len(lines) - ERRORS} other errors"] if len(lines) > ERRORS else [])
 
 
 def _summary(folder: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from grasp_eval.bench.intervals import means, ratio_intervals, resampled_sums, s
 from grasp_eval.bench.metrics import FINE_OCCLUSION_BINS, summarise
 from grasp_eval.bench.metrics_text import summary_lines
 from grasp_eval.bench.records import RunConfig
+from grasp_eval.bench.run_report import error_lines
 from test.grasp_eval.bench.made_up import attempt, random_run, run, scene
 
 
@@ -260,3 +261,16 @@ def test_terminal_lines_say_what_was_broken_off_and_what_not_to_trust():
         "attempts a minute",
     ):
         assert part in text
+
+
+def test_the_terminal_names_each_different_error_once():
+    texts = ["it said no\nwith a traceback", "it said no", "", "b", "c", "d", "e"]
+    rounds = [scene(i, "", ended=records.DETECTOR_ERROR, error=text)[0] for i, text in enumerate(texts)]
+    lines = error_lines(rounds)
+    assert lines == [
+        "detector_error, first in round 0: it said no",
+        "detector_error, first in round 3: b",
+        "detector_error, first in round 4: c",
+        "and 2 other errors",
+    ]
+    assert error_lines([]) == []
