@@ -19,7 +19,6 @@ from grasp_eval.recorder import header_stamp
 from grasp_ros.conversions import stamp_to_ns, transform_to_matrix
 
 IMAGE = "sensor_msgs/msg/Image"
-INFO = "sensor_msgs/msg/CameraInfo"
 SYNC_NS = 60_000_000
 WAIT_FRAMES = 3
 STATIC, DYNAMIC = "/tf_static", "/tf"
@@ -145,16 +144,6 @@ class BagTransforms:
                 self.problems.append(str(error))
             return
         self.parents[child] = parent
-
-    def root_of(self, frame: str) -> str | None:
-        """The frame that everything above `frame` hangs from; None when nothing places `frame`."""
-        seen = [frame.strip("/")]
-        while seen[-1] in self.parents:
-            parent = self.parents[seen[-1]]
-            if parent in seen:
-                return None
-            seen.append(parent)
-        return seen[-1] if len(seen) > 1 else None
 
     def ancestors(self, frame: str) -> list[str]:
         """Frames above `frame`, nearest first."""

@@ -13,7 +13,6 @@ from grasp_sim.trajectory import Spline, State, Stop
 
 NATURAL_FREQUENCY = 80.0  # rad/s of the joint servo, critically damped
 INTEGRAL_RATE = 10.0  # 1/s
-STOPPED_VELOCITY = 0.02  # rad/s below which the arm counts as standing
 
 
 class Outcome(Enum):
