@@ -36,6 +36,7 @@ from grasp_eval.bench.store import is_run, load_run
 from grasp_eval.progress import Progress
 from grasp_eval.report import machine, versions
 from grasp_eval.results import SaveError
+from grasp_sim.meshes import folder_and_scale
 from grasp_sim.noise import DepthNoise
 from grasp_sim.object_sets import PROCEDURAL, load_object_set
 
@@ -120,8 +121,11 @@ def _absolute(text: str) -> str:
 
 
 def _folder(text: str) -> str:
-    known = text.startswith(PROCEDURAL)
-    return str(Path(text).expanduser().resolve()) if not known and Path(text).expanduser().is_dir() else text
+    """Likewise a folder of meshes, with its factor where it has one (`folder@0.001`); names of sets stay."""
+    folder, scale = folder_and_scale(text)
+    if text.startswith(PROCEDURAL) or not folder.is_dir():
+        return text
+    return str(folder.resolve()) + ("" if scale is None else text[text.rindex("@") :])
 
 
 def _program(text: str | None) -> str | None:

@@ -53,6 +53,7 @@ def test_own_files_become_absolute_and_names_stay(tmp_path: Path, monkeypatch: p
     assert (found.objects, found.protocol) == (str(tmp_path / "meshes"), "giga")
     assert found.gripper == str(tmp_path / "mine.yaml")
     assert options("--objects", "procedural").objects == "procedural"
+    assert options("--objects", "meshes@0.001").objects == str(tmp_path / "meshes@0.001")
     assert options("--detector-python", "venv/bin/python").detector_python == str(tmp_path / "venv/bin/python")
     assert options("--detector-python", "python3").detector_python == "python3"
 
