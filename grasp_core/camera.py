@@ -58,7 +58,7 @@ class Camera:
     """A calibrated pinhole camera without distortion.
 
     Attributes:
-        K: (3, 3) float64 intrinsics in px.
+        K: (3, 3) float64 intrinsics in px, read-only: who scales them in place would move everybody's camera.
         width, height: image size in px.
         depth_scale: m per unit of 16-bit depth images.
         frame: optical frame (REP-103: z forward, x right, y down).
@@ -75,7 +75,8 @@ class Camera:
     _rays: list = field(default_factory=list, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        K = np.asarray(self.K, dtype=np.float64)
+        K = np.array(self.K, dtype=np.float64)
+        K.setflags(write=False)
         object.__setattr__(self, "K", K)
         if K.shape != (3, 3) or not np.isfinite(K).all():
             raise InputError(f"camera {self.frame}: K must be a finite 3x3 matrix, got {K.tolist()}")
@@ -92,12 +93,14 @@ class Camera:
             raise InputError(f"camera {self.frame}: need depth_scale > 0 and 0 <= near < far")
 
     def rays(self) -> NDArray[np.float32]:
-        """Viewing rays with z = 1 of all pixels, (height, width, 3); computed once."""
+        """Viewing rays with z = 1 of all pixels, (height, width, 3), read-only; computed once."""
         if not self._rays:
             u = (np.arange(self.width) - self.K[0, 2]) / self.K[0, 0]
             v = (np.arange(self.height) - self.K[1, 2]) / self.K[1, 1]
             u, v = np.meshgrid(u, v)
-            self._rays.append(np.stack([u, v, np.ones_like(u)], axis=-1).astype(np.float32))
+            rays = np.stack([u, v, np.ones_like(u)], axis=-1).astype(np.float32)
+            rays.setflags(write=False)
+            self._rays.append(rays)
         return self._rays[0]
 
     def deproject(self, depth: ArrayLike) -> NDArray[np.float32]:

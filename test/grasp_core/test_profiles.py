@@ -123,6 +123,16 @@ def test_wrong_intrinsics_are_refused(K, message):
         Camera(K, 640, 480)
 
 
+def test_nobody_moves_a_camera_by_accident():
+    K = np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]])
+    camera = Camera(K, 640, 480)
+    for array in (camera.K, camera.rays()):
+        with pytest.raises(ValueError, match="read-only"):
+            array *= 2.0
+    K *= 2.0
+    assert camera.K[0, 0] == 500.0
+
+
 def test_depth_of_another_size_is_refused():
     with pytest.raises(InputError, match=r"\(1280, 720\)"):
         CameraProfile.load("d435").camera("c").deproject(np.zeros((720, 1280)))
