@@ -53,7 +53,7 @@ class Trace:
         forbidden: whether that ended the attempt. blocked: why the hand did not arrive, or empty.
         gripped, lifted, held: what touched both fingers after closing, after the lift, at the end.
         opening: m between the pads when closed. slip: m that the first of `held` moved in the hand since closing.
-        moved: other objects that were shifted by more than 1 cm.
+        moved: objects that were shifted by more than 1 cm and are not held; what was dropped is among them.
         penetration, unphysical: see Watch.
     """
 

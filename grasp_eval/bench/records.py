@@ -107,7 +107,7 @@ class Attempt:
         grasps: how many the detector offered in this look.
         target: what was to be picked; empty where anything will do. expected: the object nearest to the grasp.
         held: what hung between the fingers at the end. touched: what the hand touched before it closed.
-        moved: other objects that were shifted by more than 1 cm.
+        moved: objects that were shifted by more than 1 cm and are not held; what was dropped is among them.
         slip: m that the held object moved in the hand from lifting on. opening: m between the pads when closed.
         penetration: deepest overlap of two bodies, m. unphysical: what was not believable, empty for nothing.
         timings_ms: wall clock, of look, detect, physics.
