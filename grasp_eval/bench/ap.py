@@ -41,6 +41,7 @@ MIN_INNER = 10  # points between the fingers
 MARGIN = 0.05  # around an object's box: points beyond it are not looked at
 TABLE = (1.0, 1.0, 0.05)
 
+BLOCK = 4000  # grasps that are suppressed at a time: all pairs of 200,000 would not fit into memory
 SCATTER = 1.0 / 0.002**2  # points per m2 of our own meshes before the voxels; GraspNet takes its models' vertices
 
 
@@ -157,12 +158,26 @@ def suppress(grasps: Grasps) -> NDArray[np.int64]:
     """
     ranked = np.argsort(-grasps.score, kind="stable")
     seeds, R = seed_points(grasps)[ranked], grasps.R[ranked].astype(np.float64).reshape(-1, 9)
-    if len(ranked) < 2:
-        return ranked
-    first, second = cKDTree(seeds).query_pairs(NMS_TRANSLATION, output_type="ndarray").T
+    kept = np.zeros(0, dtype=np.int64)
+    for start in range(0, len(ranked), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(ranked)))
+        rows = np.setdiff1d(rows, _near(seeds, R, kept, rows)[1])
+        first, second = _near(seeds, R, rows, rows)
+        later = first < second
+        first, second = (np.searchsorted(rows, pair[later]) for pair in (first, second))
+        kept = np.concatenate([kept, rows[keep_first(first, second, len(rows))]])
+    return ranked[kept]
+
+
+def _near(seeds: NDArray, R: NDArray, some: NDArray, others: NDArray) -> tuple[NDArray, NDArray]:
+    """Pairs (Q,), (Q,) of a row in ``some`` and one in ``others`` that suppression takes for the same grasp."""
+    if not len(some) or not len(others):
+        return some[:0], others[:0]
+    pairs = cKDTree(seeds[some]).sparse_distance_matrix(cKDTree(seeds[others]), NMS_TRANSLATION, output_type="ndarray")
+    first, second = some[pairs["i"]], others[pairs["j"]]
     cosine = (np.einsum("ki,ki->k", R[first], R[second]) - 1.0) / 2.0
     close = cosine > np.cos(NMS_ROTATION)
-    return ranked[keep_first(first[close], second[close], len(ranked))]
+    return first[close], second[close]
 
 
 def hand_contents(

@@ -221,6 +221,9 @@ def test_suppression_goes_through_the_list(n, seed):
         if not near:
             kept.append(i)
     assert ap.suppress(grasps).tolist() == kept
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ap, "BLOCK", 7)
+        assert ap.suppress(grasps).tolist() == kept
 
 
 def test_suppression_looks_at_seed_points_and_knows_no_half_turn():
