@@ -41,7 +41,7 @@ MIN_INNER = 10  # points between the fingers
 MARGIN = 0.05  # around an object's box: points beyond it are not looked at
 TABLE = (1.0, 1.0, 0.05)
 
-BLOCK = 4000  # grasps that are suppressed at a time: all pairs of 200,000 would not fit into memory
+BLOCK = 1000  # grasps that are suppressed at a time: all pairs of 200,000 would not fit into memory
 SCATTER = 1.0 / 0.002**2  # points per m2 of our own meshes before the voxels; GraspNet takes its models' vertices
 
 
