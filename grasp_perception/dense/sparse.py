@@ -1,0 +1,174 @@
+"""Sparse convolutions in plain torch: for each offset gather, multiply, add; the maps are shared by all layers.
+
+A row is a voxel. On a CPU one product per offset on gathered rows is three times faster than one product on the rows of
+all offsets side by side, because the gathered rows stay in the cache.
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from grasp_perception.dense.voxels import KernelMap, Level
+
+
+class _Convolution(torch.autograd.Function):
+    """``out[target] += x[source] @ weight[k]`` over all pairs; the gathered rows are made again in the backward pass.
+
+    Sums are kept in float32 for bfloat16 features.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.kmap = kmap
+        return _gathered(x, weight, kmap).to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        x, weight = ctx.saved_tensors
+        kmap, grad = ctx.kmap, grads[0].contiguous()
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[0]:
+            grad_x = _gathered(grad, weight.transpose(1, 2), kmap.transposed).to(x.dtype)
+        if ctx.needs_input_grad[1]:
+            grad_weight = torch.zeros_like(weight)
+            if kmap.centre is not None:
+                grad_weight[kmap.centre] = x.T @ grad
+            for k, source, target in kmap.pairs():
+                grad_weight[k] = x.index_select(0, source).T @ grad.index_select(0, target)
+        return grad_x, grad_weight, None
+
+
+def _gathered(x: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
+    dtype = torch.float32 if x.dtype == torch.bfloat16 else x.dtype
+    if kmap.centre is None:
+        out = torch.zeros(kmap.n_target, weight.shape[2], dtype=dtype, device=x.device)
+    else:
+        out = (x @ weight[kmap.centre]).to(dtype)
+    for k, source, target in kmap.pairs():
+        out.index_add_(0, target, (x.index_select(0, source) @ weight[k]).to(dtype))
+    return out
+
+
+class SparseConv(nn.Module):
+    """A convolution over voxels: weight (offsets, in, out), bias (out,) or None.
+
+    Computes in the type of the features; deterministic on a CPU.
+    """
+
+    offsets: int
+
+    def __init__(self, channels: int, out_channels: int, bias: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(self.offsets, channels, out_channels))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        nn.init.normal_(self.weight, std=math.sqrt(2.0 / (self._fan() * channels)))
+
+    def _fan(self) -> float:
+        """Number of offsets that usually meet a voxel."""
+        return 1.0
+
+    def _map(self, level: Level) -> KernelMap:
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        """Features (N, in) to (N', out); ``level`` is the finer one where two levels take part."""
+        out = _Convolution.apply(x, self.weight.to(x.dtype), self._map(level))
+        return out if self.bias is None else out + self.bias.to(x.dtype)
+
+
+class SubMConv3d(SparseConv):
+    """3x3x3 convolution whose output has the voxels of its input."""
+
+    offsets = 27
+
+    def _fan(self) -> float:
+        return 10.0  # a surface fills about ten of the 27 places
+
+    def _map(self, level: Level) -> KernelMap:
+        return level.near
+
+
+class DownConv(SparseConv):
+    """2x2x2 convolution with stride 2, to the voxels of the next level."""
+
+    offsets = 8
+
+    def _fan(self) -> float:
+        return 4.0
+
+    def _map(self, level: Level) -> KernelMap:
+        if level.down is None:
+            raise ValueError("the coarsest level has none below it")
+        return level.down
+
+
+class UpConv(SparseConv):
+    """The transpose of a DownConv: from the next level back to ``level``."""
+
+    offsets = 8
+
+    def _map(self, level: Level) -> KernelMap:
+        if level.down is None:
+            raise ValueError("the coarsest level has none below it")
+        return level.down.transposed
+
+
+class ConvNorm(nn.Module):
+    """A convolution and its batch normalisation, which ``fuse`` makes one."""
+
+    def __init__(self, conv: SparseConv) -> None:
+        super().__init__()
+        self.conv = conv
+        self.norm: nn.Module = nn.BatchNorm1d(conv.weight.shape[2])
+
+    def forward(self, x: Tensor, level: Level) -> Tensor:
+        """Features of the convolution, normalised."""
+        return self.norm(self.conv(x, level))
+
+    def fuse(self) -> None:
+        """Fold the running statistics into the convolution; for inference only, done at most once."""
+        if isinstance(self.norm, nn.BatchNorm1d):
+            scale, shift = folded(self.norm)
+            self.conv.weight = nn.Parameter(self.conv.weight.detach() * scale)
+            old = 0.0 if self.conv.bias is None else self.conv.bias.detach() * scale
+            self.conv.bias = nn.Parameter(shift + old)
+            self.norm = nn.Identity()
+
+
+class LinearNorm(nn.Module):
+    """A linear layer and its batch normalisation over rows, which ``fuse`` makes one."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels, out_channels, bias=False)
+        self.norm: nn.Module = nn.BatchNorm1d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Rows (N, in) to (N, out)."""
+        return self.norm(self.linear(x))
+
+    def fuse(self) -> None:
+        """See ConvNorm."""
+        if isinstance(self.norm, nn.BatchNorm1d):
+            scale, shift = folded(self.norm)
+            self.linear.weight = nn.Parameter(self.linear.weight.detach() * scale[:, None])
+            self.linear.bias = nn.Parameter(shift)
+            self.norm = nn.Identity()
+
+
+def folded(norm: nn.BatchNorm1d) -> tuple[Tensor, Tensor]:
+    """Scale and shift (C,) that a batch normalisation applies in inference."""
+    scale = norm.weight.detach() * torch.rsqrt(norm.running_var + norm.eps)
+    return scale, norm.bias.detach() - norm.running_mean * scale
+
+
+def fuse(module: nn.Module) -> nn.Module:
+    """Put a network into inference mode with all its normalisations folded; returns it."""
+    module.eval()
+    for part in module.modules():
+        if isinstance(part, ConvNorm | LinearNorm):
+            part.fuse()
+    return module
