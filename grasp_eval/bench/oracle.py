@@ -26,6 +26,7 @@ CROWD = 0.004  # m between the points that the hand must keep clear of
 FRICTION = 0.35  # contacts must hold with this, less than half of what the pads have
 TURNS = 24  # approaches around the closing line
 REACH = (0.003, 0.008, 0.014)  # m that the fingertips pass the closing line
+SURE = 0.9  # score of the worst grasp it offers: all of them should hold, and protocols may ask for that much
 PER_OBJECT = 10  # grasps returned, as many as GraspNet's metric counts
 APART = (0.01, np.deg2rad(20.0))  # m and rad; nearer than both is not different
 PAD_GRID = (-0.8, 0.0, 0.8)  # of half the pad's width and height: where the pads are probed
@@ -114,7 +115,8 @@ class _Truth:
         t, width, safe = self._pads(R, t, span[row], body[row], gripper, care)
         quality = quality * safe
         good = np.flatnonzero(quality > 0)
-        fits = Grasps.create(R[good], t[good], width[good], gripper.pad_height, quality[good], 1.0, body[row[good]])
+        score = SURE + (1.0 - SURE) * quality[good]
+        fits = Grasps.create(R[good], t[good], width[good], gripper.pad_height, score, 1.0, body[row[good]])
         fits = _best_of_each_object(fits.nms(*APART), care.checked)
         free = self._clear(fits.R.astype(float), fits.t.astype(float), fits.width.astype(float), gripper, care)
         best = _best_of_each_object(fits[free], PER_OBJECT).sorted()

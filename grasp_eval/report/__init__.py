@@ -142,7 +142,10 @@ def write_replay_report(
     pictures: list[dict[str, str]],
     problems: list[str],
 ) -> Path:
-    """Write report.html of an offline replay. `pictures`: {"uri", "caption"} each. `metrics`: see offline_frames. Raises SaveError."""
+    """Write report.html of an offline replay. Raises SaveError.
+
+    `pictures`: {"uri", "caption"} each. `metrics`: see offline_frames.
+    """
     page = render(
         "replay.html.j2",
         title=title,
