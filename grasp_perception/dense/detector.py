@@ -1,0 +1,174 @@
+"""The dense detector: a cloud in, ranked and collision-free grasps out."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from grasp_core.cell import Box
+from grasp_core.errors import ErrorCode, InputError
+from grasp_core.grasps import Grasps
+from grasp_core.gripper import Gripper
+from grasp_core.observation import Observation
+from grasp_perception.dense import post, template, weights
+from grasp_perception.dense.buckets import Buckets
+from grasp_perception.dense.decode import Candidates, decode
+from grasp_perception.dense.heads import best_views
+from grasp_perception.dense.inputs import MAX_POINTS, Encoded, SceneCloud, encode
+from grasp_perception.dense.model import DenseModel
+from grasp_perception.dense.params import DenseParams
+from grasp_perception.dense.sparse import fuse
+from grasp_perception.detectors import scoring, support
+
+_MIN_POINTS = 50
+_OBSTACLES = 0.25  # m around the region that matter to the gripper
+_BELOW = 0.02  # m below the support that may still be noise of it
+
+
+class DenseDetector:
+    """A trained network behind the Detector protocol.
+
+    The result is deterministic on a CPU. ``timings`` holds the milliseconds of each stage of the last call.
+    """
+
+    name = "dense"
+
+    def __init__(self, model: DenseModel | str | Path, **params: Any) -> None:
+        """Make a detector.
+
+        Args:
+            model: a network, which the detector takes over and fuses, or the file of its weights.
+            params: see DenseParams.
+
+        Raises:
+            ConfigError: parameters, weights or device are not usable.
+        """
+        self.params = DenseParams.create(**params)
+        if not isinstance(model, DenseModel):
+            model = weights.load(model)
+        self.model = fuse(model).to(self.params.device)
+        self.model.backbone.to(getattr(torch, self.params.precision))
+        self.timings: dict[str, float] = {}
+
+    def detect(self, observation: Observation, gripper: Gripper, region: Box | None = None) -> Grasps:
+        """Ranked grasps in the frame of the observation's cloud (z up).
+
+        Args:
+            observation: its cloud shows the objects and what they stand on.
+            gripper: fingers, palm and stroke.
+            region: where surface points may be grasped; the cloud around it is only kept clear of.
+
+        Raises:
+            InputError: fewer than 50 points to work on (EMPTY_CLOUD), more than 400 000, or NaN among them.
+        """
+        self.timings = {}
+        with torch.inference_mode():
+            found = self._detect(observation, gripper, region)
+        return Grasps.empty(self.name) if found is None else found.to_grasps(self.name)
+
+    def _detect(self, observation: Observation, gripper: Gripper, region: Box | None) -> Candidates | None:
+        p = self.params
+        with self._stage("encode"):
+            near = _checked(observation.cloud.points, region)
+            floor = p.support_height if p.support_height is not None else support.estimate_height(near, region)
+            near = near[near[:, 2] > floor - _BELOW]
+            camera = None if observation.T_base_cam is None else np.asarray(observation.T_base_cam)[:3, 3]
+            seen = SceneCloud(near[_around(near, region, p.margin)], floor, camera)
+            scenes = encode([seen], self.model.config.voxel, len(self.model.config.widths), p.device)
+        grasps = self._network(scenes, floor, gripper, region)
+        if grasps is None:
+            return None
+        high = torch.as_tensor(near[near[:, 2] > floor + p.floor_noise], device=p.device)
+        return self._feasible(grasps, high, floor, gripper, region)
+
+    def _network(self, scenes: Encoded, floor: float, gripper: Gripper, region: Box | None) -> Candidates | None:
+        """What the network proposes; None where it finds nothing graspable."""
+        p, model = self.params, self.model
+        with self._stage("backbone"):
+            levels = model.backbone(scenes)
+        with self._stage("graspness"):
+            points = model.look(levels, scenes)
+        with self._stage("seeds"):
+            seeds = model.choose(points, scenes, self._usable(scenes.points, floor, region))
+        if len(seeds) == 0:
+            return None
+        with self._stage("views"):
+            scores, features = model.view_head(model.seed_readout(levels, scenes, seeds))
+            allowed = torch.as_tensor(template.views_within(np.deg2rad(p.max_tilt)), device=p.device)
+            views = best_views(scores, allowed)
+        with self._stage("group"):
+            index, local = model.group(scenes, seeds, views)
+        with self._stage("grasps"):
+            score, width, stability = model.grasp_head(points.features, local, index, features)
+        with self._stage("decode"):
+            return decode(
+                scenes.points[seeds], views, score.sigmoid(), width, stability.sigmoid(), gripper,
+                p.per_seed, p.width_margin, p.stability_weight, p.min_score,
+            )  # fmt: skip
+
+    def _usable(self, points: Tensor, floor: float, region: Box | None) -> Tensor:
+        usable = points[:, 2] > floor + self.params.floor_noise
+        if region is not None:
+            low, high = points.new_tensor(region.min), points.new_tensor(region.max)
+            usable &= ((points >= low) & (points <= high)).all(1)
+        return usable
+
+    def _feasible(
+        self, grasps: Candidates, high: Tensor, floor: float, gripper: Gripper, region: Box | None
+    ) -> Candidates:
+        """Those that can be carried out, centred, best first, without near repetitions."""
+        p = self.params
+        with self._stage("limits"):
+            good = post.within_cone(grasps.R, np.deg2rad(p.max_tilt))
+            good &= post.lowest(grasps.R, grasps.t, grasps.width, gripper) >= floor + p.tip_clearance
+            grasps = grasps[good]
+            cloud = Buckets.build(high, post.CELL)
+        with self._stage("centre"):
+            grasps, inner = post.centred(grasps, cloud, gripper, p.max_shift)
+            grasps = grasps[(inner >= p.min_inner) & post.within_region(grasps.t, region)]
+        with self._stage("collision"):
+            grasps = grasps[post.hits(grasps, cloud, gripper, p.sweep) <= p.max_hits]
+        with self._stage("nms"):
+            if len(grasps) == 0:
+                return grasps
+            rotation = np.deg2rad(p.nms_rotation)
+            return grasps[scoring.suppress(grasps.R, grasps.t, grasps.score, p.nms_translation, rotation, p.max_grasps)]
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        if self.params.device.startswith("cuda"):
+            torch.cuda.synchronize()
+        self.timings[name] = (time.perf_counter() - start) * 1e3
+
+
+def _checked(points: NDArray[np.float32], region: Box | None) -> NDArray[np.float32]:
+    """The points that matter to the gripper; InputError where there are too few, too many or bad ones."""
+    bad = int((~np.isfinite(points).all(axis=1)).sum())
+    if bad:
+        raise InputError(f"{bad} of the cloud's {len(points)} points are NaN or infinite; use Cloud.finite()")
+    points = points[_around(points, region, _OBSTACLES)]
+    if len(points) < _MIN_POINTS:
+        where = "" if region is None else f" within {_OBSTACLES} m of the region {region.min} .. {region.max}"
+        raise InputError(
+            f"the cloud has {len(points)} points{where}, at least {_MIN_POINTS} are needed; check depth image, crop "
+            "box and region",
+            ErrorCode.EMPTY_CLOUD,
+        )
+    if len(points) > MAX_POINTS:
+        raise InputError(f"the cloud has {len(points)} points, at most {MAX_POINTS} are taken; voxelise it (5 mm)")
+    return points
+
+
+def _around(points: NDArray[np.float32], region: Box | None, margin: float) -> NDArray[np.bool_]:
+    """Which points lie in the region grown by ``margin`` m."""
+    if region is None:
+        return np.ones(len(points), dtype=bool)
+    return ((points >= region.min - margin) & (points <= region.max + margin)).all(axis=1)

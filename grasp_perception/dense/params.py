@@ -1,0 +1,70 @@
+"""Parameters of the dense detector: how its network is used and which grasps are kept."""
+
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field, ValidationError
+
+from grasp_core.config import StrictModel
+from grasp_core.errors import ConfigError
+
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class DenseParams(StrictModel):
+    """Lengths in m, angles in degrees.
+
+    Attributes:
+        device: where torch computes.
+        precision: of the backbone; the heads compute in float32.
+        support_height: height of the surface that the objects stand on; None estimates it from the cloud.
+        floor_noise: what is lower above the support than this is taken for the support.
+        margin: cloud this far around the region is shown to the network.
+        max_tilt: largest angle between the approach and straight down.
+        per_seed: grasps taken from one seed.
+        width_margin: the opening is this times the width that the network gives.
+        stability_weight: exponent of the stability in the score; 0 ignores it.
+        min_score: worse grasps are dropped.
+        tip_clearance: no part of the gripper is nearer to the support.
+        max_shift: farthest that a grasp is shifted to centre it.
+        min_inner: grasps with fewer points of the cloud between the fingers are dropped.
+        sweep: how far back along the approach the gripper must be free.
+        max_hits: points of the cloud that may lie inside the gripper.
+        nms_translation, nms_rotation: grasps nearer than both to a better one are dropped.
+        max_grasps: most grasps returned.
+    """
+
+    device: str = "cpu"
+    precision: Literal["float32", "bfloat16"] = "float32"
+    support_height: float | None = None
+    floor_noise: Positive = 0.006
+    margin: NonNegative = 0.05
+    max_tilt: Annotated[float, Field(gt=0, le=90)] = 60.0
+    per_seed: Annotated[int, Field(ge=1, le=60)] = 1
+    width_margin: Annotated[float, Field(ge=1, le=3)] = 1.2
+    stability_weight: NonNegative = 1.0
+    min_score: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    tip_clearance: NonNegative = 0.004
+    max_shift: NonNegative = 0.015
+    min_inner: Count = 4
+    sweep: NonNegative = 0.05
+    max_hits: Annotated[int, Field(ge=0)] = 0
+    nms_translation: Positive = 0.03
+    nms_rotation: Positive = 30.0
+    max_grasps: Count = 1000
+
+    @classmethod
+    def create(cls, **values: Any) -> "DenseParams":
+        """From keyword arguments; ConfigError names what is unknown or wrong, or a device that is not there."""
+        try:
+            params = cls(**values)
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise ConfigError(f"dense detector: {problems}") from error
+        try:
+            torch.empty(0, device=params.device)
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(f"dense detector: device {params.device!r} is not usable: {error}") from error
+        return params
