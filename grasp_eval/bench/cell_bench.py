@@ -46,12 +46,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """See the module; 0, or 1 after an error."""
+    """See the module; 0, 1 after an error, 130 after Ctrl-C. The scenes that were finished are told and written anyway."""
     p = parser()
     args = p.parse_args(argv)
     seeds = _seeds(p, args.seeds)
     attempts: list[Attempt] = []
-    left = 0
+    left = finished = code = 0
     try:
         with contextlib.closing(make_detector(args.detector, python=args.detector_python)) as detector:
             for seed in seeds:
@@ -60,16 +60,31 @@ def main(argv: list[str] | None = None) -> int:
                 done = bench.run(args.max_attempts)
                 attempts += done
                 left += len(bench.left)
+                finished += 1
                 good = sum(a.success for a in done)
                 print(f"seed {seed}: {good} of {len(done)} attempts, left {sorted(bench.left)}", flush=True)
-        summary = summarise(attempts, len(seeds) * args.objects, left)
-        if args.json:
-            values = {"command": command_line(), "summary": summary, "attempts": [asdict(a) for a in attempts]}
-            write_json(args.json, values)
-    except (SeegraspError, SaveError) as error:
+    except SeegraspError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    if finished < len(seeds):
+        print(f"stopped: {finished} of {len(seeds)} scenes were finished", file=sys.stderr)
+    if finished:
+        code = _tell(args, summarise(attempts, finished * args.objects, left), attempts) or code
+    return code
+
+
+def _tell(args: argparse.Namespace, summary: dict, attempts: list[Attempt]) -> int:
+    """Write and print what was found; 0, or 1 when it cannot be written."""
     print(told(summary))
+    if args.json:
+        values = {"command": command_line(), "summary": summary, "attempts": [asdict(a) for a in attempts]}
+        try:
+            write_json(args.json, values)
+        except SaveError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
     return 0
 
 

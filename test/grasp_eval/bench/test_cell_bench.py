@@ -7,6 +7,7 @@ import pytest
 
 from grasp_core.arm import ArmProfile
 from grasp_core.cell import Box, Cell
+from grasp_core.errors import DetectorError
 from grasp_core.gripper import Gripper
 from grasp_eval.bench import cell_bench
 from grasp_eval.bench.cell_drivers import TimedPlanner, branch
@@ -140,3 +141,22 @@ def test_bad_seeds_are_told(seeds, capsys):
 def test_an_unknown_detector_is_told(capsys):
     assert cell_bench.main(["--seeds", "3:4", "--objects", "1", "--detector", "nosuch"]) == 1
     assert "unknown detector 'nosuch'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (DetectorError("it broke"), 1)])
+def test_what_was_finished_is_kept_when_it_is_stopped(error, code, tmp_path, capsys, monkeypatch):
+    class Stopped:
+        def __init__(self, cell, detector, objects, seed, min_score, kind) -> None:
+            if seed == 5:
+                raise error
+            self.left = {"box_00"}
+
+        def run(self, max_attempts: int) -> list[Attempt]:
+            return [Attempt(3, 0, True, 0.5, "verify_lift", "", ["can_01"])]
+
+    monkeypatch.setattr(cell_bench, "Bench", Stopped)
+    out = tmp_path / "attempts.json"
+    assert cell_bench.main(["--seeds", "3:6", "--objects", "2", "--json", str(out)]) == code
+    summary = json.loads(out.read_text())["summary"]
+    assert (summary["objects_taken_out"]["count"], summary["objects_taken_out"]["of"]) == (2, 4)
+    assert "2 of 3 scenes were finished" in capsys.readouterr().err
