@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """See the module; 0, 1 after an error, 130 after Ctrl-C. The scenes that were finished are told and written anyway."""
+    """See the module; 0, 1 after an error, 130 after Ctrl-C. What was finished is told and written in any case."""
     p = parser()
     args = p.parse_args(argv)
     seeds = _seeds(p, args.seeds)
