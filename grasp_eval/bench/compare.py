@@ -48,7 +48,7 @@ def compare(first: StoredRun, second: StoredRun, unpaired: bool = False) -> dict
         bootstrap over rounds; the same rounds are drawn for both when paired), and when paired ``better``, ``worse``,
         ``same`` (rounds in which the second was, where both have a value) and ``p`` (two-sided exact sign test; where
         rounds are won or lost, that is the exact McNemar test). Rounds that a detector broke off count, rounds without
-        a scene do not.
+        a scene do not; paired AP is over the rounds in which both have one.
 
     Raises:
         InputError: other scenes (naming the settings) without ``unpaired``, or no common round.
@@ -76,8 +76,17 @@ def compare(first: StoredRun, second: StoredRun, unpaired: bool = False) -> dict
     if not all(lists):
         raise InputError(f"{first.folder} and {second.folder} have no common round to compare; let them run on")
     a, b = (np.array(rows, dtype=np.float64) for rows in lists)  # (rounds, metrics, part and whole)
+    if not unpaired:
+        _keep_common_looks(a, b)
     result["warnings"] += _other_builds(first, second)
     return result | {"metrics": {name: _metric(a[:, m], b[:, m], not unpaired) for m, name in enumerate(METRICS)}}
+
+
+def _keep_common_looks(a: NDArray[np.float64], b: NDArray[np.float64]) -> None:
+    """Drop the AP of rounds in which only one has it: else who broke off the hard ones would have the better mean."""
+    column = METRICS.index(AP)
+    lacking = (a[:, column, 1] == 0) | (b[:, column, 1] == 0)
+    a[lacking, column] = b[lacking, column] = 0.0
 
 
 def _differences(first: StoredRun, second: StoredRun) -> list[str]:
