@@ -8,11 +8,12 @@ from torch import Tensor
 
 from grasp_perception.dense.voxels import unique_voxels
 
-_CHUNK = 128  # frames at a time: their tables of cells stay in the cache
+_CHUNK = 64  # frames at a time: their tables of cells stay in the cache
 _SLACK = 1e-5  # m, more than float32 errs within metres
 
-# x, y, z in the frame, the frame's size, and by how much the shape is grown, m; all but the last of one shape
+# x, y, z in the frame, the frame's size, and by how much the shape is grown, m; all but the last of one length
 Shape = Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor]
+Bounds = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]  # m: along x, y and z of the frame
 
 
 @dataclass(frozen=True)
@@ -59,31 +60,40 @@ class Buckets:
         start = torch.cumsum(count, 0) - count
         return cls(points[order].T.contiguous(), order, start, count, centre.T.contiguous(), size * 3**0.5 / 2)
 
-    def search(self, R: Tensor, t: Tensor, size: Tensor, shape: Shape) -> Found:
+    def search(self, R: Tensor, t: Tensor, size: Tensor, shape: Shape, bounds: Bounds) -> Found:
         """All points inside a shape that is given in each of M frames; deterministic.
 
         Args:
             R: (M, 3, 3), t: (M, 3): the frames in the points' frame.
             size: (M,) what the shape may depend on, m.
             shape: which points are inside; a shape grown by g holds all points nearer than g to the shape.
+            bounds: a box in the frame that holds the shape, whatever its size.
         """
-        parts = [
-            self._cells(R[i : i + _CHUNK], t[i : i + _CHUNK], size[i : i + _CHUNK], shape)
-            for i in range(0, len(t), _CHUNK)
-        ]
-        none = torch.zeros(2, 0, dtype=torch.int64, device=t.device)
-        frame, cell = torch.cat([none, *(p + p.new_tensor([[i * _CHUNK], [0]]) for i, p in enumerate(parts))], dim=1)
+        grow = self.radius + _SLACK
+        frame, cell = self._cells(R, t, bounds, grow)
+        near = torch.nonzero(shape(*_local(R, t, frame, self.centre, cell), size[frame], grow))[:, 0]
+        frame, cell = frame[near], cell[near]
         asked, row = self._expand(cell)
         frame = frame[asked]
-        local = self._local(R, t, frame, row)
+        local = _local(R, t, frame, self.points, row)
         inside = torch.nonzero(shape(*local, size[frame], 0.0))[:, 0]
         return Found(frame[inside], self.index[row[inside]], local[:, inside])
 
-    def _cells(self, R: Tensor, t: Tensor, size: Tensor, shape: Shape) -> Tensor:
-        """Frame and cell (2, K) wherever the cell may hold points of the shape."""
-        moved = (t[:, :, None] * R).sum(1)
-        x, y, z = (torch.addmm(-moved[:, axis, None], R[:, :, axis], self.centre) for axis in range(3))
-        return torch.nonzero(shape(x, y, z, size[:, None].expand_as(x), self.radius + _SLACK)).T
+    def _cells(self, R: Tensor, t: Tensor, bounds: Bounds, grow: float) -> Tensor:
+        """Frame and cell (2, K) wherever the cell's middle lies in the grown bounds."""
+        low, high = R.new_tensor(bounds).T
+        half = (high - low) / 2 + grow
+        scaled = (R / half).transpose(1, 2)  # rows: axes of the frame, on which the bounds are -1..1
+        offset = (scaled @ t[:, :, None])[:, :, 0] + (high + low) / 2 / half
+        found = [torch.zeros(2, 0, dtype=torch.int64, device=t.device)]
+        for i in range(0, len(t), _CHUNK):
+            part = slice(i, i + _CHUNK)
+            place = torch.addmm(-offset[part].reshape(-1, 1), scaled[part].reshape(-1, 3), self.centre)
+            farthest = place.abs_().view(len(offset[part]), 3, self.centre.shape[1]).amax(1)
+            pairs = torch.nonzero(farthest <= 1.0).T
+            pairs[0] += i
+            found.append(pairs)
+        return torch.cat(found, dim=1)
 
     def _expand(self, cell: Tensor) -> tuple[Tensor, Tensor]:
         """All points of cells: for each the position of its cell in ``cell`` (K,) and its column in ``points``."""
@@ -92,14 +102,15 @@ class Buckets:
         first = self.start[cell] - (torch.cumsum(count, 0) - count)
         return asked, torch.arange(len(asked), device=cell.device) + first[asked]
 
-    def _local(self, R: Tensor, t: Tensor, frame: Tensor, row: Tensor) -> Tensor:
-        """Points ``row`` (P,) in frames ``frame`` (P,): (3, P)."""
-        moved = self.points.index_select(1, row)
-        moved -= t.T.contiguous().index_select(1, frame)
-        columns = R.permute(2, 1, 0).contiguous()  # [axis of the frame][coordinate][frame]
-        local = torch.empty_like(moved)
-        for axis in range(3):
-            torch.mul(columns[axis, 0].index_select(0, frame), moved[0], out=local[axis])
-            local[axis].addcmul_(columns[axis, 1].index_select(0, frame), moved[1])
-            local[axis].addcmul_(columns[axis, 2].index_select(0, frame), moved[2])
-        return local
+
+def _local(R: Tensor, t: Tensor, frame: Tensor, points: Tensor, row: Tensor) -> Tensor:
+    """Points ``row`` (P,) of ``points`` (3, N) in frames ``frame`` (P,): (3, P)."""
+    moved = points.index_select(1, row)
+    moved -= t.T.contiguous().index_select(1, frame)
+    columns = R.permute(2, 1, 0).contiguous()  # [axis of the frame][coordinate][frame]
+    local = torch.empty_like(moved)
+    for axis in range(3):
+        torch.mul(columns[axis, 0].index_select(0, frame), moved[0], out=local[axis])
+        local[axis].addcmul_(columns[axis, 1].index_select(0, frame), moved[1])
+        local[axis].addcmul_(columns[axis, 2].index_select(0, frame), moved[2])
+    return local

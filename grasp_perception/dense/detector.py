@@ -52,8 +52,7 @@ class DenseDetector:
         self.params = DenseParams.create(**params)
         if not isinstance(model, DenseModel):
             model = weights.load(model)
-        self.model = fuse(model).to(self.params.device)
-        self.model.backbone.to(getattr(torch, self.params.precision))
+        self.model = fuse(model).to(self.params.device).lowered(getattr(torch, self.params.precision))
         self.timings: dict[str, float] = {}
 
     def detect(self, observation: Observation, gripper: Gripper, region: Box | None = None) -> Grasps:

@@ -66,7 +66,8 @@ class GraspHead(nn.Module):
         m, k = index.shape
         rows = index.clamp(min=0).reshape(-1)
         x = torch.cat([local.reshape(-1, 3) / self.radius, points.index_select(0, rows)], dim=1)
-        x = torch.relu(self.second(torch.relu(self.first(x)))).reshape(m, k, self.second.linear.out_features)
+        x = x.to(self.first.linear.weight.dtype)
+        x = torch.relu(self.second(torch.relu(self.first(x)))).float().reshape(m, k, self.second.linear.out_features)
         x = x.masked_fill((index < 0)[..., None], 0.0).amax(1)
         out = self.out(torch.relu(self.hidden(torch.relu(x + self.seed(seeds)))))
         grid = ANGLES * len(DEPTHS)

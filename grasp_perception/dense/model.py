@@ -87,6 +87,12 @@ class DenseModel(nn.Module):
         score, width, stability = self.grasp_head(points.features, local, index, seed_features)
         return DenseOutput(points.objectness, points.graspness, seeds, view_scores, views, score, width, stability)
 
+    def lowered(self, dtype: torch.dtype) -> "DenseModel":
+        """Itself, with the expensive layers in a cheaper type; what they find is read and judged in float32."""
+        for part in (self.backbone, self.grasp_head.first, self.grasp_head.second):
+            part.to(dtype)
+        return self
+
     def look(self, levels: list[Tensor], scenes: Encoded) -> PointFeatures:
         """Features and graspness of all voxels from the backbone's ``levels``."""
         features = self.point_readout(levels, scenes)

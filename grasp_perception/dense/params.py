@@ -18,7 +18,7 @@ class DenseParams(StrictModel):
 
     Attributes:
         device: where torch computes.
-        precision: of the backbone; the heads compute in float32.
+        precision: of the layers that cost most; bfloat16 is faster only where the processor has it (AMX, AVX-512).
         support_height: height of the surface that the objects stand on; None estimates it from the cloud.
         floor_noise: what is lower above the support than this is taken for the support.
         margin: cloud this far around the region is shown to the network.

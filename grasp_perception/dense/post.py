@@ -10,7 +10,7 @@ from grasp_core.gripper import Gripper
 from grasp_perception.dense.buckets import Buckets
 from grasp_perception.dense.decode import Candidates
 
-CELL = 0.02  # m, of the cells that the cloud is sorted into
+CELL = 0.015  # m, of the cells that the cloud is sorted into
 
 
 def within_cone(R: Tensor, max_tilt: float) -> Tensor:
@@ -54,7 +54,9 @@ def centred(grasps: Candidates, cloud: Buckets, gripper: Gripper, max_shift: flo
         between = (x.abs() <= width / 2 + grow) & (y.abs() <= half + grow)
         return between & (z <= grow) & (z >= -deep - grow)
 
-    found = cloud.search(grasps.R, grasps.t, grasps.width, inside)
+    widest = gripper.max_width / 2
+    bounds = ((-widest, widest), (-half, half), (-deep, 0.0))
+    found = cloud.search(grasps.R, grasps.t, grasps.width, inside, bounds)
     owner, x = found.frame, found.local[0]
     count = torch.bincount(owner, minlength=len(grasps))
     left, right = torch.zeros_like(grasps.width), torch.zeros_like(grasps.width)
@@ -75,7 +77,12 @@ def hits(grasps: Candidates, cloud: Buckets, gripper: Gripper, sweep: float) -> 
     def inside(x: Tensor, y: Tensor, z: Tensor, width: Tensor, grow: float) -> Tensor:
         return _in_gripper(x.abs(), y.abs(), z, width / 2, gripper, sweep, grow)
 
-    found = cloud.search(grasps.R, grasps.t, grasps.width, inside)
+    parts = (gripper.knuckles.size, gripper.palm.size)
+    wide = max(gripper.max_width / 2 + gripper.finger.thickness, *(size[0] / 2 for size in parts))
+    deep = max(gripper.finger.width / 2, *(size[1] / 2 for size in parts))
+    behind = gripper.finger.length + sum(size[2] for size in parts) + sweep
+    bounds = ((-wide, wide), (-deep, deep), (-behind, 0.0))
+    found = cloud.search(grasps.R, grasps.t, grasps.width, inside, bounds)
     return torch.bincount(found.frame, minlength=len(grasps))
 
 

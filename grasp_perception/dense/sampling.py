@@ -110,7 +110,8 @@ def cylinder_groups(
     def inside(x: Tensor, y: Tensor, z: Tensor, _: Tensor, grow: float) -> Tensor:
         return (x * x + y * y <= (radius + grow) ** 2) & (z >= below - grow) & (z <= above + grow)
 
-    found = Buckets.build(points, _CELL).search(rotation, seeds, seeds[:, 0], inside)
+    bounds = ((-radius, radius), (-radius, radius), (below, above))
+    found = Buckets.build(points, _CELL).search(rotation, seeds, seeds[:, 0], inside, bounds)
     count = torch.bincount(found.frame, minlength=len(seeds))
     first = torch.cumsum(count, 0) - count
     even = (torch.arange(samples, device=seeds.device) + 0.5) / samples

@@ -36,6 +36,19 @@ class KernelMap:
         """The map back: the same pairs with input and output exchanged."""
         return KernelMap(self.target, self.source, self.bounds, self.n_target, self.n_source, self.centre)
 
+    @cached_property
+    def table(self) -> Tensor:
+        """For each row of the output the row of the input at each offset, (n_target, K) int32; n_source for none."""
+        offsets = len(self.bounds) - 1
+        table = torch.full((self.n_target, offsets), self.n_source, dtype=torch.int32, device=self.source.device)
+        if self.centre is not None:
+            table[:, self.centre] = torch.arange(self.n_target, dtype=torch.int32, device=table.device)
+        offset = torch.arange(offsets, device=table.device)
+        counts = torch.tensor(self.bounds, device=table.device).diff()
+        place = self.target * offsets + torch.repeat_interleave(offset, counts)
+        table.view(-1)[place] = self.source.int()
+        return table
+
     def pairs(self) -> list[tuple[int, Tensor, Tensor]]:
         """Offset, rows of the input and rows of the output, for every offset that has any."""
         ends = zip(self.bounds[:-1], self.bounds[1:], strict=True)

@@ -81,7 +81,7 @@ def test_scenes_of_a_batch_do_not_touch(model: DenseModel) -> None:
 def test_bfloat16_backbone_is_near() -> None:
     model, scenes = fuse(random_model()), encoded(table_with_box())
     exact = model.look(model.backbone(scenes), scenes)
-    rough = model.look(model.backbone.bfloat16()(scenes), scenes)
+    rough = model.look(model.lowered(torch.bfloat16).backbone(scenes), scenes)
     assert rough.features.dtype == torch.float32
     scale = exact.features.abs().max()
     assert (rough.features - exact.features).abs().max() < 0.05 * scale

@@ -71,7 +71,7 @@ def test_search_equals_brute_force() -> None:
     def ball(x: torch.Tensor, y: torch.Tensor, z: torch.Tensor, size: torch.Tensor, grow: float) -> torch.Tensor:
         return x * x + y * y + z * z <= (size + grow) ** 2
 
-    found = Buckets.build(points, 0.02).search(R, t, size, ball)
+    found = Buckets.build(points, 0.02).search(R, t, size, ball, ((-0.06, 0.06),) * 3)
     expected = torch.nonzero(torch.cdist(t, points) <= size[:, None])
     pairs = torch.stack([found.frame, found.point], dim=1)
     order = np.lexsort(pairs.T.flip(0).numpy())
@@ -86,9 +86,9 @@ def test_search_without_points_or_frames(count: int) -> None:
         return torch.ones_like(x, dtype=torch.bool)
 
     buckets = Buckets.build(torch.zeros(count, 3), 0.02)
-    found = buckets.search(frames(3), torch.zeros(3, 3), torch.zeros(3), all_of)
+    found = buckets.search(frames(3), torch.zeros(3, 3), torch.zeros(3), all_of, ((-1.0, 1.0),) * 3)
     assert len(found.frame) == 3 * count
-    assert len(buckets.search(frames(0), torch.zeros(0, 3), torch.zeros(0), all_of).frame) == 0
+    assert len(buckets.search(frames(0), torch.zeros(0, 3), torch.zeros(0), all_of, ((-1.0, 1.0),) * 3).frame) == 0
 
 
 def test_groups_hold_only_points_of_their_cylinder() -> None:

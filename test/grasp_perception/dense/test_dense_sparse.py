@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from grasp_core.errors import InputError
-from grasp_perception.dense import voxels
+from grasp_perception.dense import sparse, voxels
 from grasp_perception.dense.sparse import ConvNorm, DownConv, LinearNorm, SubMConv3d, UpConv, fuse
 from grasp_perception.dense.voxels import Level, build_pyramid, neighbour_map, unique_voxels
 
@@ -44,10 +44,11 @@ def levels() -> list[Level]:
     return build_pyramid(random_voxels(), 3)
 
 
-def test_submanifold_convolution_equals_a_dense_one(levels: list[Level]) -> None:
-    conv, coords = SubMConv3d(5, 7, bias=True), levels[0].coords
+@pytest.mark.parametrize("channels", [5, 40])  # by table and by pairs
+def test_submanifold_convolution_equals_a_dense_one(levels: list[Level], channels: int) -> None:
+    conv, coords = SubMConv3d(channels, 7, bias=True), levels[0].coords
     nn.init.normal_(conv.bias)
-    x = torch.randn(len(coords), 5)
+    x = torch.randn(len(coords), channels)
     grid = F.conv3d(to_grid(x, coords, SIDE), dense_weight(conv.weight, 3), conv.bias, padding=1)
     torch.testing.assert_close(conv(x, levels[0]), at(grid, coords), atol=1e-5, rtol=1e-5)
 
@@ -64,9 +65,10 @@ def test_down_and_up_convolutions_equal_dense_ones(levels: list[Level]) -> None:
     torch.testing.assert_close(up(y, levels[0]), at(grid, fine), atol=1e-5, rtol=1e-5)
 
 
-def test_gradients_equal_those_of_a_dense_convolution(levels: list[Level]) -> None:
-    conv, coords = SubMConv3d(5, 7), levels[0].coords
-    x = torch.randn(len(coords), 5, requires_grad=True)
+@pytest.mark.parametrize("channels", [5, 40])
+def test_gradients_equal_those_of_a_dense_convolution(levels: list[Level], channels: int) -> None:
+    conv, coords = SubMConv3d(channels, 7), levels[0].coords
+    x = torch.randn(len(coords), channels, requires_grad=True)
     direction = torch.randn(len(coords), 7)
     grid = F.conv3d(to_grid(x, coords, SIDE), dense_weight(conv.weight, 3), padding=1)
     expected = torch.autograd.grad((at(grid, coords) * direction).sum(), [x, conv.weight])
@@ -99,6 +101,14 @@ def test_bfloat16_is_near_and_has_gradients(levels: list[Level]) -> None:
     out.float().sum().backward()
     assert half.grad.dtype == torch.bfloat16
     assert conv.weight.grad.dtype == torch.float32
+
+
+def test_rows_are_taken_in_blocks(monkeypatch: pytest.MonkeyPatch, levels: list[Level]) -> None:
+    conv, x = SubMConv3d(8, 8), torch.randn(len(levels[0]), 8)
+    whole = conv(x, levels[0])
+    monkeypatch.setattr(sparse, "_BLOCK", 1)
+    monkeypatch.setattr(sparse, "_LEAST_ROWS", 7)
+    torch.testing.assert_close(conv(x, levels[0]), whole, atol=1e-5, rtol=1e-5)
 
 
 def test_repeated_runs_are_equal_bit_by_bit(levels: list[Level]) -> None:
