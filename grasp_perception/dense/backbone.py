@@ -81,13 +81,20 @@ class Readout(nn.Module):
         Args:
             features: what the backbone returned.
             scenes: the scenes it was made from.
-            rows: (M,) finest voxels; None: all of them. Few rows are gathered first and multiplied then.
+            rows: (M,) finest voxels; None: all of them.
         """
+        if rows is None:
+            return self._everywhere(features, scenes)
         total = None
         for part, x, ancestors in zip(self.parts, features, scenes.ancestors, strict=True):
-            if rows is not None:
-                y = part(x.to(part.weight.dtype).index_select(0, ancestors[rows]))
-            else:
-                y = part(x.to(part.weight.dtype)).index_select(0, ancestors)
+            y = part(x.index_select(0, ancestors[rows]).to(part.weight.dtype))
             total = y if total is None else total + y
+        return total.float()
+
+    def _everywhere(self, features: list[Tensor], scenes: Encoded) -> Tensor:
+        """Coarse levels are summed up on their own voxels before they are spread over the finer ones."""
+        total = None
+        for part, x, level in reversed(list(zip(self.parts, features, scenes.levels, strict=True))):
+            y = part(x.to(part.weight.dtype))
+            total = y if total is None else y + total.index_select(0, level.parent)
         return total.float()

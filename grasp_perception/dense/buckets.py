@@ -52,11 +52,12 @@ class Buckets:
 
     @classmethod
     def build(cls, points: Tensor, size: float) -> "Buckets":
-        """Sort ``points`` (N, 3) into cells of edge ``size`` (m); deterministic."""
-        coords = torch.floor(points / size).to(torch.int32)
+        """Sort ``points`` (N, 3) into cells of edge ``size`` (m), counted from their lowest corner; deterministic."""
+        low = points.amin(0) if len(points) else points.new_zeros(3)
+        coords = torch.floor((points - low) / size).to(torch.int32)
         cells, row, count = unique_voxels(torch.cat([torch.zeros_like(coords[:, :1]), coords], dim=1))
         order = torch.argsort(row, stable=True)
-        centre = (cells[:, 1:].to(points.dtype) + 0.5) * size
+        centre = (cells[:, 1:].to(points.dtype) + 0.5) * size + low
         start = torch.cumsum(count, 0) - count
         return cls(points[order].T.contiguous(), order, start, count, centre.T.contiguous(), size * 3**0.5 / 2)
 

