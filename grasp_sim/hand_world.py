@@ -22,7 +22,7 @@ __all__ = ["CAMERA", "HAND_GROUP", "HandWorld", "Watch"]
 
 CHUNK = 5  # steps between two looks at the contacts: 10 ms
 AWAY = np.array([0.0, 0.0, 3.0])  # m, where the hand waits
-PARKED = np.array([6.0, 0.0, 0.5])  # m, where objects go that were taken out
+PARKED = 1000.0  # m, where objects go that were taken out: beyond what any camera shows
 CALM_SPEED = 0.02  # m/s; slower is at rest
 CALM_TURN = 0.5  # rad/s
 MAX_PENETRATION = (
@@ -38,10 +38,14 @@ _DIVERGED = [
 
 @dataclass
 class Watch:
-    """What was seen while the physics ran: deepest overlap, m; what is not believable; what the hand touched."""
+    """What was seen while the physics ran: deepest overlap, m; what is not believable; what the hand touched.
+
+    diverged: the state is worthless; the world must be restored.
+    """
 
     penetration: float = 0.0
     unphysical: str = ""
+    diverged: bool = False
     touched: set[int] = field(default_factory=set)
     deep: dict[tuple[int, int], int] = field(default_factory=dict)  # two bodies -> looks in a row that they overlapped
 
@@ -139,15 +143,21 @@ class HandWorld:
 
     def remove(self, names: Iterable[str]) -> None:
         """Take objects out of the scene."""
-        for i, name in enumerate(list(names)):
+        for name in list(names):
             del self.objects[name]
-            body, q, v = self.bodies[name], self._qpos[name], self._dof[name]
-            geoms = np.flatnonzero(self.model.geom_bodyid == body)
+            geoms = np.flatnonzero(self.model.geom_bodyid == self.bodies[name])
             self.model.geom_contype[geoms] = self.model.geom_conaffinity[geoms] = 0
-            self.model.body_gravcomp[body] = 1.0
-            self.data.qpos[q : q + 3] = PARKED + np.array([0.0, 0.0, 0.3 * i])
-            self.data.qvel[v : v + 6] = 0.0
+            self.model.body_gravcomp[self.bodies[name]] = 1.0
+        self._park()
         mujoco.mj_forward(self.model, self.data)
+
+    def _park(self) -> None:
+        """Put what was taken out where it is out of sight."""
+        for i, name in enumerate(self.bodies):
+            if name not in self.objects:
+                q, v = self._qpos[name], self._dof[name]
+                self.data.qpos[q : q + 3] = [PARKED, float(i), 0.0]
+                self.data.qvel[v : v + 6] = 0.0
 
     def save(self) -> np.ndarray:
         """All that changes while the physics run, for ``restore``."""
@@ -159,6 +169,7 @@ class HandWorld:
         """Back to what ``save`` gave, with the hand away; objects taken out since then stay out."""
         mujoco.mj_resetData(self.model, self.data)
         mujoco.mj_setState(self.model, self.data, state, _STATE)
+        self._park()
         self.hide_hand()
 
     def held(self) -> list[str]:
@@ -214,7 +225,7 @@ class HandWorld:
     def _look(self, watch: Watch) -> None:
         data = self.data
         if any(data.warning[kind].number for kind in _DIVERGED):
-            watch.unphysical = f"the physics diverged at {data.time:.3f} s"
+            watch.unphysical, watch.diverged = f"the physics diverged at {data.time:.3f} s", True
             return
         self._look_for_overlaps(watch)
         watch.touched.update(self.contacts_of_hand()[0].tolist())

@@ -22,11 +22,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
+
 from grasp_core.camera import CameraProfile
 from grasp_core.errors import ConfigError, InputError, SeegraspError
 from grasp_core.gripper import Gripper
 from grasp_eval.bench.contestants import REFERENCES
 from grasp_eval.bench.measure import Engine, Interrupts, measure
+from grasp_eval.bench.metrics import BROKEN
 from grasp_eval.bench.protocol import Protocol, Scene
 from grasp_eval.bench.ray_engine import AUTO, RayEngine, cluster, cpus
 from grasp_eval.bench.records import RunConfig
@@ -38,7 +41,7 @@ from grasp_eval.report import machine, versions
 from grasp_eval.results import SaveError
 from grasp_sim.meshes import folder_and_scale
 from grasp_sim.noise import DepthNoise
-from grasp_sim.object_sets import PROCEDURAL, load_object_set
+from grasp_sim.object_sets import PROCEDURAL, ObjectSet, load_object_set
 
 NAME = "seegrasp bench clutter"
 MOST_REFERENCES = 20  # rounds of each reference, unless asked for otherwise
@@ -161,7 +164,7 @@ def check(config: RunConfig, out: Path) -> dict[str, Any]:
     protocol = Protocol.load(config.protocol)
     protocol.rules(config.scene)
     DepthNoise.from_profile(CameraProfile.load(protocol.camera), config.noise or protocol.noise)
-    Gripper.load(config.gripper)
+    gripper = Gripper.load(config.gripper)
     if config.detector in REFERENCES and (config.detector_params or config.detector_python):
         raise ConfigError(
             f"--detector {config.detector} is a reference of the bed: it takes no parameters and no Python"
@@ -175,11 +178,20 @@ def check(config: RunConfig, out: Path) -> dict[str, Any]:
         raise InputError(
             f"{existing}: {free / 1e6:.0f} MB free, a run of {config.rounds} rounds may need {needed / 1e6:.0f} MB"
         )
-    names = hashlib.sha256("\n".join(objects.names).encode()).hexdigest()[:16]
     return {
         "protocol": protocol.model_dump(mode="json"),
-        "objects": {"number": len(objects.names), "names_digest": names, "left_out": list(objects.problems)},
+        "gripper": gripper.model_dump(mode="json"),
+        "objects": {"number": len(objects.names), "digest": _digest(objects), "left_out": list(objects.problems)},
     }
+
+
+def _digest(objects: ObjectSet) -> str:
+    """Of the objects' names, and of the shapes and masses of those that come from files, which may change."""
+    found = hashlib.sha256("\n".join(objects.names).encode())
+    if not objects.name.startswith(PROCEDURAL):
+        for obj in objects.objects:
+            found.update(np.round([*obj.bounds.ravel(), *obj.centre_of_mass, obj.mass, obj.friction], 6).tobytes())
+    return found.hexdigest()[:16]
 
 
 def reference_runs(args: argparse.Namespace, config: RunConfig) -> list[RunConfig]:
@@ -212,11 +224,13 @@ def _engines(args: argparse.Namespace, stack: ExitStack) -> tuple[Callable[[Job,
     return lambda job, left: RayEngine(job, args.workers), args.workers or cpus(), where
 
 
-def _report(folder: Path) -> None:
-    """Write and show the report of the rounds that there are, if any."""
-    if is_run(folder) and load_run(folder).rounds:
+def _report(folder: Path) -> bool:
+    """Write and show the report of the rounds that there are, if any; whether one was played to its end."""
+    rounds = load_run(folder).rounds if is_run(folder) else []
+    if rounds:
         lines, path = report_run(folder)
         print("\n".join([*lines, str(path)]))
+    return any(r.ended not in BROKEN for r in rounds)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -233,7 +247,9 @@ def main(argv: Sequence[str]) -> int:
             except EngineError as error:  # what was finished before is worth a report
                 print(f"{NAME}: {error}", file=sys.stderr)
                 code = 1
-            _report(folder)
+            if not _report(folder) and not interrupts.asked:
+                print(f"{NAME}: no round came to its end", file=sys.stderr)
+                code = 1
         except KeyboardInterrupt:
             interrupts.asked = True
         except (SeegraspError, SaveError) as error:

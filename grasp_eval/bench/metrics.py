@@ -23,6 +23,8 @@ ORACLE_LIMIT = 0.97  # least success rate of grasps made from the true meshes
 OCCLUSION_BINS = (0.0, 0.3, 0.6, 0.9, 1.0)
 FINE_OCCLUSION_BINS = tuple(round(0.1 * i, 1) for i in range(11))
 UNKNOWN = "unknown"
+# The first look of a round that the detector broke off: failing where it is hard must not raise the means.
+_NOTHING = dict.fromkeys(("grasps", "grasps_per_object", "covered_objects", "covered_surface", "ap"), 0)
 _FIRST = ("grasps", "points", "visible", "grasps_per_object", "covered_objects", "covered_surface", "ap")
 
 
@@ -175,10 +177,14 @@ def _families(rounds: Sequence[Round], attempts: Sequence[Attempt], tally: _Tall
 
 def _first_looks(rounds: Sequence[Round]) -> dict[str, Any]:
     """Means over rounds of what the first look gave, shares of grasps that AP found wrong, AP by friction."""
-    firsts = [r.first for r in rounds]
+    nothing = _NOTHING if any("ap" in r.first for r in rounds) else {}
+    firsts = [r.first or (nothing if r.ended in BROKEN else {}) for r in rounds]
     ap_mu = [{str(mu): value for mu, value in first.get("ap_mu", {}).items()} for first in firsts]  # read back: strings
     frictions = sorted({mu for values in ap_mu for mu in values}, key=float)
-    by_friction = {mu: [values.get(mu) for values in ap_mu] for mu in frictions}
+    by_friction = {
+        mu: [0.0 if first is _NOTHING else values.get(mu) for first, values in zip(firsts, ap_mu, strict=True)]
+        for mu in frictions
+    }
     considered = [first.get("considered", 0) for first in firsts]
     wrong = {name: ([first.get(name, 0) for first in firsts], considered) for name in ("colliding", "empty")}
     looks = means({name: [first.get(name) for first in firsts] for name in _FIRST})
@@ -213,9 +219,10 @@ def _stage_ms(rounds: Sequence[Round]) -> dict[str, list[float]]:
 
 
 def _throughput(times: dict[str, list[float]], attempts: int) -> dict[str, float | None]:
-    spent = {stage: sum(ms) for stage, ms in times.items() if stage != "detect"}
+    spent = {stage: sum(ms) for stage, ms in times.items()}
 
     def rate(ms: float) -> float | None:
         return 60_000.0 * attempts / ms if ms > 0 and attempts else None
 
-    return {"without_detector": rate(sum(spent.values())), "physics": rate(spent.get("physics", 0.0))}
+    without = spent.get("round", 0.0) - spent.get("detect", 0.0)
+    return {"without_detector": rate(without), "physics": rate(spent.get("physics", 0.0))}

@@ -21,7 +21,7 @@ from typing import Any
 
 from grasp_core.errors import SeegraspError
 from grasp_eval.bench.records import WORKER_DIED, RoundResult
-from grasp_eval.bench.scheduler import POLL, EngineError, Job, LocalEngine, check_deaths, cut_short
+from grasp_eval.bench.scheduler import POLL, EngineError, Job, LocalEngine, Patience, cut_short
 from grasp_eval.report import versions
 
 AUTO = "auto"
@@ -131,15 +131,14 @@ class RayEngine:
     def rounds(self, indices: Iterable[int], stop: Callable[[], bool] = lambda: False) -> Iterator[RoundResult]:
         """See ``LocalEngine.rounds``."""
         todo = deque(indices)
-        deaths = 0
+        patience = Patience()
         while (todo or self._under_way) and not stop():
             while todo and len(self._under_way) < self.workers:
                 self._submit(todo.popleft())
             for reference in self._ended():
                 result = self._get(reference)
-                deaths = deaths + 1 if result.round.ended == WORKER_DIED else 0
                 yield result
-                check_deaths(deaths, result)
+                patience.judge(result)
 
     def _submit(self, index: int | None) -> None:
         self._under_way[self._task.remote(*self._arguments, index)] = index

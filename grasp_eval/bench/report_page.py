@@ -29,7 +29,7 @@ WORDS = {
     records.DROPPED_IN_SHAKE: "dropped when shaken",
     records.WRONG_OBJECT: "held, but not the target",
     records.UNPHYSICAL: "something that cannot happen in the world",
-    records.CLEARED: "everything taken out",
+    records.CLEARED: "nothing left to take out",
     records.NO_GRASP: "the detector found no grasp",
     records.FAILURES: "too many failures in a row",
     records.ATTEMPTS: "no attempts left",
@@ -89,7 +89,7 @@ def _problems(run: StoredRun) -> list[str]:
 
 def _objects(run: StoredRun) -> dict[str, str]:
     found = run.about.get("objects", {})
-    return {"objects in the set": f"{found['number']}, digest of their names {found['names_digest']}"} if found else {}
+    return {"objects in the set": f"{found['number']}, digest {found['digest']}"} if found else {}
 
 
 def _command(command: str | Sequence[str]) -> str:

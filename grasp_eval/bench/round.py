@@ -56,10 +56,9 @@ def run_round(config: RunConfig, index: int, detector: Any, beat: Beat) -> Round
     beat("detect", result so far) is called before the detector is asked, beat("idle") after it has answered. Failures
     of the scene and of the detector end the round and stand in its record. ConfigError when ``config`` is wrong.
     """
-    result = RoundResult(Round(index, 0, [], []))
+    result, start = RoundResult(Round(index, 0, [], [])), time.perf_counter()
     protocol = Protocol.load(config.protocol)
     objects = _objects(config.objects)
-    start = time.perf_counter()
     try:
         scene = make_scene(config, protocol, objects, index)
     except InputError as error:
@@ -75,6 +74,7 @@ def run_round(config: RunConfig, index: int, detector: Any, beat: Beat) -> Round
     camera, noise = _camera(protocol.camera, config.noise or protocol.noise)
     with Looker(world, cell, protocol, camera, noise) as looker:
         _Play(config, protocol, world, looker, detector, beat, result).run()
+    result.round.timings_ms["round"] = 1e3 * (time.perf_counter() - start)
     return result
 
 
@@ -153,14 +153,19 @@ class _Play:
 
     # --- look and detect
 
-    def _ask(self) -> tuple[Look, Grasps]:
-        """The next look, and what the detector makes of it."""
+    def _ask(self) -> tuple[Look | None, Grasps]:
+        """The next look, and what the detector makes of it; None where nothing is to be seen."""
         record, number = self.result.round, self.result.round.looks
         with self._timed("look"):
             views = self.first_views if number == 0 else None
             if views is None:
                 views = sample_views(self.protocol, self._rng(VIEWS, number + 1))
-            look = self.looker.look(views, self._rng(NOISE, number))
+            try:
+                look = self.looker.look(views, self._rng(NOISE, number))
+            except InputError as error:  # next to nothing measured, as with a camera that looks into a wall
+                record.looks += 1
+                record.error = str(error)
+                return None, Grasps.empty()
         region = self.world.cell.pick_region()
         if record.target:
             region = target_region(look, record.target)
@@ -260,7 +265,10 @@ class _Play:
         world.remove(trace.held)
         record.cleared += trace.held
         world.hide_hand()
-        world.rest()
+        watch = world.rest()
+        if watch.diverged:  # what is left goes back to where it lay
+            world.restore(before)
+            self.result.attempts[-1].unphysical = f"{watch.unphysical}, while the scene came to rest"
         limits = world.cell.workspace_box()
         low, high = limits.min - OUTSIDE, limits.max + OUTSIDE
         lost = [

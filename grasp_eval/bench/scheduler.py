@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from grasp_core.errors import SeegraspError
-from grasp_eval.bench.records import DETECTOR_TIMEOUT, WORKER_DIED, Round, RoundResult, RunConfig
+from grasp_eval.bench.records import DETECTOR_ERROR, DETECTOR_TIMEOUT, WORKER_DIED, Round, RoundResult, RunConfig
 from grasp_eval.bench.worker import FAILED, READY, RESULT, STATE, work
 
 START_LIMIT = 600.0  # s for making a detector: a large network from a cold disk
 MAX_DEATHS = 5  # rounds in a row that killed their worker: what kills every round is not worth going on
+MAX_BROKEN = 10  # rounds in a row that the detector broke off in any way
 POLL = 0.2  # s: how soon Ctrl-C and the watchdog act
 GRACE = 3.0  # s for workers without a round to leave by themselves
 REMOTE_GRACE = 10.0  # s
@@ -179,19 +180,18 @@ class LocalEngine:
     def rounds(self, indices: Iterable[int], stop: Callable[[], bool] = lambda: False) -> Iterator[RoundResult]:
         """Results of rounds in the order in which they end; no more of them once ``stop()`` is true.
 
-        Raises EngineError when a worker cannot make its detector, or MAX_DEATHS rounds in a row killed theirs.
+        Raises EngineError when a worker cannot make its detector, or Patience is at its end.
         """
         todo = deque(indices)
-        deaths = 0
+        patience = Patience()
         while (busy := self._busy()) + len(todo) and not stop():
             self._fill(min(self.workers, busy + len(todo)))
             for worker in self._crew:
                 if todo and worker.ready and worker.index is None and worker.send(todo[0]):
                     todo.popleft()
             for result in self._ended():
-                deaths = deaths + 1 if result.round.ended == WORKER_DIED else 0
                 yield result
-                check_deaths(deaths, result)
+                patience.judge(result)
             self._check_starts()
 
     def _busy(self) -> int:
@@ -267,10 +267,23 @@ class LocalEngine:
                 raise EngineError(f"detector {name!r} cannot be made: nothing came of it within {START_LIMIT:.0f} s")
 
 
-def check_deaths(deaths: int, last: RoundResult) -> None:
-    """Raise EngineError when so many rounds in a row killed their worker that it is not worth going on."""
-    if deaths >= MAX_DEATHS:
-        raise EngineError(f"{deaths} rounds in a row ended with their worker: the last one {last.round.error}")
+class Patience:
+    """Ends a run in which one round after the other is broken off: MAX_DEATHS by dying, MAX_BROKEN in any way."""
+
+    def __init__(self) -> None:
+        self._deaths = self._broken = 0
+
+    def judge(self, result: RoundResult) -> None:
+        """Take the next result; EngineError when it is not worth going on."""
+        ended = result.round.ended
+        self._deaths = self._deaths + 1 if ended == WORKER_DIED else 0
+        self._broken = self._broken + 1 if ended in (DETECTOR_ERROR, DETECTOR_TIMEOUT, WORKER_DIED) else 0
+        if self._deaths >= MAX_DEATHS:
+            raise EngineError(
+                f"{MAX_DEATHS} rounds in a row ended with their worker: the last one {result.round.error}"
+            )
+        if self._broken >= MAX_BROKEN:
+            raise EngineError(f"{MAX_BROKEN} rounds in a row were broken off, the last one: {result.round.error}")
 
 
 def cut_short(index: int, so_far: RoundResult | None, ended: str, error: str) -> RoundResult:

@@ -17,7 +17,7 @@ from grasp_eval.bench.records import Attempt, Round, RoundResult, RunConfig, fro
 from grasp_eval.results import save_error, write_atomic, write_json
 
 # What a configuration names and run.json holds as it was read: it may change although its name does not.
-INPUTS = {"protocol": "the rules of protocol", "objects": "the objects in"}
+INPUTS = {"protocol": "the rules of protocol", "objects": "the objects in", "gripper": "the values of gripper"}
 RUN, ROUNDS, ATTEMPTS, PICTURES = "run.json", "rounds.jsonl", "attempts.jsonl", "pictures"
 
 

@@ -122,13 +122,25 @@ def test_first_looks_are_averaged_whether_read_back_or_not():
     assert (first["colliding"]["rate"], first["empty"]["rate"]) == (0.25, 0.0)
 
 
+def test_rounds_that_the_detector_broke_off_offer_nothing_in_their_first_look():
+    config, rounds, attempts = run("++", "--", "")
+    rounds[0].first = {"ap": 0.2, "ap_mu": {"0.4": 0.1}, "grasps": 10}
+    rounds[1].first = {"ap": 0.4, "ap_mu": {"0.4": 0.3}, "grasps": 20}
+    rounds[2].first, rounds[2].ended = {}, records.DETECTOR_ERROR
+    first = summarise(config, rounds, attempts)["first"]
+    assert first["ap"]["mean"] == pytest.approx(0.2)
+    assert first["ap_mu"]["0.4"]["mean"] == pytest.approx(0.4 / 3)
+    assert first["grasps"]["mean"] == pytest.approx(10.0)
+    assert first["points"]["n"] == 0
+
+
 def test_times_and_throughput_by_hand():
     summary = summarise(*run("++", "--"))
     rows = {row["stage"]: row for row in summary["timings"]}
     assert rows["detect"]["n"] == 4
     assert rows["physics"]["p50"] == 200.0
-    # two rounds: scenes 600, look 20, physics 800 ms; four attempts
-    assert summary["attempts_per_minute"]["without_detector"] == pytest.approx(4 * 60_000 / 1420)
+    # two rounds of 2 s with four attempts of 100 ms of the detector's and 200 ms of physics each
+    assert summary["attempts_per_minute"]["without_detector"] == pytest.approx(4 * 60_000 / 3600)
     assert summary["attempts_per_minute"]["physics"] == pytest.approx(4 * 60_000 / 800)
 
 

@@ -83,9 +83,9 @@ def test_everything_is_there_and_escaped(tmp_path):
 
 def test_what_is_missing_or_left_out_is_said(tmp_path):
     config, rounds, attempts = random_run(10, 0.6)
-    about = ABOUT | {"objects": {"number": 7, "names_digest": "d16", "left_out": ["mug.obj: no volume"]}}
+    about = ABOUT | {"objects": {"number": 7, "digest": "d16", "left_out": ["mug.obj: no volume"]}}
     text = page_of(tmp_path, (config, rounds[:4], [a for a in attempts if a.round < 4]), about=about)
-    for part in ("6 of 10 rounds are missing", "object left out: mug.obj: no volume", "7, digest of their names d16"):
+    for part in ("6 of 10 rounds are missing", "object left out: mug.obj: no volume", "7, digest d16"):
         assert part in text
     assert "rounds are missing" not in page_of(tmp_path, (config, rounds, attempts))
 

@@ -9,7 +9,7 @@ import pytest
 
 from grasp_eval.bench import scheduler
 from grasp_eval.bench.records import RoundResult, RunConfig, untimed
-from grasp_eval.bench.scheduler import EngineError, Job, LocalEngine, check_deaths, cut_short
+from grasp_eval.bench.scheduler import EngineError, Job, LocalEngine, Patience, cut_short
 from test.grasp_eval.bench import fake_rounds
 
 FAKE = "test.grasp_eval.bench.fake_rounds"
@@ -77,11 +77,17 @@ def test_a_function_that_is_not_there_is_named() -> None:
         engine.__enter__()
 
 
-def test_deaths_in_a_row_stop_the_run() -> None:
-    died = cut_short(4, None, "worker_died", "was killed by SIGSEGV")
-    check_deaths(4, died)
-    with pytest.raises(EngineError, match=r"5 rounds in a row .* was killed by SIGSEGV"):
-        check_deaths(5, died)
+@pytest.mark.parametrize(("endings", "most"), [(["worker_died"], 5), (["detector_error", "detector_timeout"], 10)])
+def test_rounds_broken_off_in_a_row_stop_the_run(endings: list[str], most: int) -> None:
+    patience = Patience()
+    broken = [cut_short(i, None, endings[i % len(endings)], f"trouble {i}") for i in range(2 * most)]
+    for result in broken[: most - 1]:
+        patience.judge(result)
+    patience.judge(cut_short(99, None, "cleared", ""))
+    for result in broken[: most - 1]:
+        patience.judge(result)
+    with pytest.raises(EngineError, match=rf"{most} rounds in a row .* trouble {most - 1}"):
+        patience.judge(broken[most - 1])
 
 
 def test_the_run_stops_after_deaths_in_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
