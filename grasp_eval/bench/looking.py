@@ -32,20 +32,14 @@ class Look:
 
     Attributes:
         observation: cloud, and for one view also depth, colour and camera; for several T_base_cam of the first alone.
-        T_base_cams: (V, 4, 4) poses of the optical frame.
         points: (P, 3) float32, m in base: visible points of the objects without noise, one for each voxel of 3 mm.
         labels: (P,) int32, index into ``names``. names: of the objects in the scene.
-        pixels: visible pixels of every object in ``names``, summed over the views.
-        color: (H, W, 3) uint8 of the first view.
     """
 
     observation: Observation
-    T_base_cams: NDArray[np.float64]
     points: NDArray[np.float32]
     labels: NDArray[np.int32]
     names: list[str]
-    pixels: dict[str, int]
-    color: NDArray[np.uint8]
 
 
 def sample_views(protocol: Protocol, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -104,8 +98,8 @@ class Looker:
         else:
             observation = Observation(merged(clouds), T_base_cam=T_base_cams[0])
         names = list(self.world.objects)
-        points, labels, pixels = self._truth(views, T_base_cams, names)
-        return Look(observation, np.asarray(T_base_cams), points, labels, names, pixels, views[0].color)
+        points, labels = self._truth(views, T_base_cams, names)
+        return Look(observation, points, labels, names)
 
     def close(self) -> None:
         """Free the OpenGL context."""
@@ -119,8 +113,8 @@ class Looker:
 
     def _truth(
         self, views: Sequence[View], T_base_cams: NDArray[np.float64], names: list[str]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int32], dict[str, int]]:
-        """Visible points of the objects, their labels, and every object's number of pixels."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Visible points of the objects and their labels."""
         label_of = np.full(self.world.model.nbody + 1, -1, np.int32)  # the last one is for background, -1
         label_of[[self.world.bodies[name] for name in names]] = np.arange(len(names))
         found, marks = [], []
@@ -131,9 +125,8 @@ class Looker:
             found.append(se3.transform(T.astype(np.float32), self.camera.rays()[seen] * view.depth[seen][:, None]))
             marks.append(label[seen])
         points, labels = np.concatenate(found).astype(np.float32), np.concatenate(marks)
-        counts = np.bincount(labels, minlength=len(names))
         keep = thinned(points, TRUTH_VOXEL, MAX_POINTS)
-        return points[keep], labels[keep], {name: int(n) for name, n in zip(names, counts, strict=True)}
+        return points[keep], labels[keep]
 
 
 def merged(clouds: Sequence[Cloud]) -> Cloud:

@@ -236,7 +236,7 @@ class _Play:
         self.result.attempts.append(record)
         with self._timed("physics", add=True):
             self._afterwards(trace, before)
-        if trace.held or trace.moved:
+        if (trace.held or trace.moved) and not trace.unphysical:
             self.failed.clear()
         if not record.success:
             self.failed.append(grasp.t[0])

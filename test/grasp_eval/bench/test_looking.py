@@ -95,7 +95,7 @@ def test_cloud_and_truth_lie_on_the_surfaces(polar: float) -> None:
     observation = look.observation
     assert observation.cloud.frame == CELL.base_frame
     assert observation.depth.dtype == np.float32
-    assert observation.color is look.color
+    assert observation.color.shape == (*observation.depth.shape, 3)
     box_ = CELL.workspace_box()
     assert box_.contains(observation.cloud.points).all()
     low = (np.abs(look.points - [0.1, 0, 0.015]) <= np.array([0.03, 0.02, 0.015]) + 5e-4).all(axis=1)
@@ -105,7 +105,7 @@ def test_cloud_and_truth_lie_on_the_surfaces(polar: float) -> None:
     assert (low | tall).all()
     for name, top in (("low", 0.03), ("tall", 0.1)):
         assert look.points[look.labels == look.names.index(name), 2].max() == pytest.approx(top, abs=5e-4)
-        assert look.pixels[name] > 1000
+        assert np.sum(look.labels == look.names.index(name)) > 100
     cloud = observation.cloud.points
     table = cloud[(np.abs(cloud[:, :2] - [0.1, 0.0]).max(axis=1) > 0.05) & (np.abs(cloud[:, 0] + 0.08) > 0.05)]
     assert len(table) > 2000
@@ -124,7 +124,7 @@ def test_noise_touches_what_the_detector_gets_and_not_the_truth() -> None:
             for looker, seed in ((clean, 0), (noisy, 0), (noisy, 0), (noisy, 1))
         )
     np.testing.assert_array_equal(a.points, b.points)
-    assert a.pixels == b.pixels
+    np.testing.assert_array_equal(a.labels, b.labels)
     np.testing.assert_array_equal(b.observation.depth, c.observation.depth)
     np.testing.assert_array_equal(b.observation.cloud.points, c.observation.cloud.points)
     assert (b.observation.depth != d.observation.depth).mean() > 0.2
@@ -143,7 +143,6 @@ def test_several_views_make_one_cloud() -> None:
     observation = all_.observation
     assert observation.depth is observation.color is observation.camera is None
     np.testing.assert_array_equal(observation.T_base_cam, views[0])
-    assert all_.T_base_cams.shape == (4, 4, 4)
 
     def sides(points: np.ndarray) -> int:
         """How many of the four walls of the tall box are seen."""
@@ -155,7 +154,7 @@ def test_several_views_make_one_cloud() -> None:
     assert sides(one.observation.cloud.points) <= 2
     assert sides(observation.cloud.points) == 4
     assert sides(all_.points) == 4
-    assert sum(all_.pixels.values()) > 2 * sum(one.pixels.values())
+    assert len(all_.points) > 1.5 * len(one.points)
 
 
 def test_what_was_taken_out_is_no_longer_seen() -> None:
