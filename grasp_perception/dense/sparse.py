@@ -198,3 +198,9 @@ def fuse(module: nn.Module) -> nn.Module:
         if isinstance(part, ConvNorm | LinearNorm):
             part.fuse()
     return module
+
+
+def is_fused(module: nn.Module) -> bool:
+    """Whether any normalisation of a network was folded."""
+    pairs = [part for part in module.modules() if isinstance(part, ConvNorm | LinearNorm)]
+    return any(isinstance(part.norm, nn.Identity) for part in pairs)

@@ -10,6 +10,7 @@ from torch import Tensor
 from grasp_core.errors import ConfigError
 from grasp_perception.dense.config import DenseConfig
 from grasp_perception.dense.model import DenseModel
+from grasp_perception.dense.sparse import is_fused
 
 FORMAT = "seegrasp-dense/1"
 
@@ -23,10 +24,12 @@ def save(model: DenseModel, path: str | Path, **notes: str) -> None:
         notes: more entries of the header, such as recipe or commit.
 
     Raises:
-        ConfigError: the file cannot be written, or a note has a name that the format uses.
+        ConfigError: the file cannot be written, the network is fused, or a note has a name that the format uses.
     """
     file = _library()
     path = Path(path)
+    if is_fused(model):
+        raise ConfigError(f"{path}: a fused network cannot be saved: its normalisations are gone")
     tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
     header = {"format": FORMAT, "config": model.config.model_dump_json(), "sha256": _digest(tensors)}
     if taken := sorted(set(notes) & set(header)):

@@ -10,6 +10,7 @@ import torch
 from grasp_core.errors import ConfigError
 from grasp_perception.dense import weights
 from grasp_perception.dense.model import DenseModel
+from grasp_perception.dense.sparse import fuse
 from test.grasp_perception.dense.dense_scenes import SMALL, encoded, random_model, table_with_box
 
 pytest.importorskip("safetensors", reason="weights need safetensors")
@@ -89,7 +90,7 @@ def test_headers_that_do_not_fit(file: Path, metadata: dict[str, str | None], me
         weights.load(file)
 
 
-def test_fused_networks_and_nan_are_not_loaded(file: Path) -> None:
+def test_nan_is_not_loaded(file: Path) -> None:
     model: DenseModel = random_model()
     torch.nn.init.constant_(model.point_head.layers[0].weight, float("nan"))
     weights.save(model, file)
@@ -100,5 +101,7 @@ def test_fused_networks_and_nan_are_not_loaded(file: Path) -> None:
 def test_saving_says_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be written"):
         weights.save(random_model(), tmp_path / "nowhere" / "w.safetensors")
+    with pytest.raises(ConfigError, match="fused"):
+        weights.save(fuse(random_model()), tmp_path / "w.safetensors")
     with pytest.raises(ConfigError, match="may not be called"):
         weights.save(random_model(), tmp_path / "w.safetensors", sha256="0")
