@@ -8,7 +8,7 @@ from torch import Tensor
 
 from grasp_perception.dense.voxels import unique_voxels
 
-_CHUNK = 64  # frames at a time: their tables of cells stay in the cache
+_CHUNK = 128  # frames at a time: what they need stays in the cache, and memory has a limit
 _SLACK = 1e-5  # m, more than float32 errs within metres
 
 # x, y, z in the frame, the frame's size, and by how much the shape is grown, m; all but the last of one length
@@ -70,31 +70,34 @@ class Buckets:
             shape: which points are inside; a shape grown by g holds all points nearer than g to the shape.
             bounds: a box in the frame that holds the shape, whatever its size.
         """
+        low, high = R.new_tensor(bounds).T
+        middle, half = (low + high) / 2, (high - low) / 2 + self.radius + _SLACK
+        none = torch.zeros(0, dtype=torch.int64, device=t.device)
+        found = [Found(none, none, t.new_zeros(3, 0))]
+        for i in range(0, len(t), _CHUNK):
+            part = slice(i, i + _CHUNK)
+            frame, cell = self._cells(R[part], t[part], middle, half)
+            found.append(self._inside(R, t, size, shape, frame + i, cell))
+        parts = zip(*((f.frame, f.point, f.local) for f in found), strict=True)
+        return Found(*(torch.cat(part, dim=-1) for part in parts))
+
+    def _cells(self, R: Tensor, t: Tensor, middle: Tensor, half: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames and cells (K,) wherever a cell's centre lies within ``half`` (3,) of the ``middle`` (3,) of a box."""
+        scaled = (R / half).transpose(1, 2)  # rows: axes of the frame, on which the box has the edges -1 and 1
+        offset = (scaled @ t[:, :, None])[:, :, 0] + middle / half
+        place = torch.addmm(-offset.reshape(-1, 1), scaled.reshape(-1, 3), self.centre)
+        farthest = place.abs_().view(len(t), 3, self.centre.shape[1]).amax(1)
+        return torch.nonzero(farthest <= 1.0, as_tuple=True)
+
+    def _inside(self, R: Tensor, t: Tensor, size: Tensor, shape: Shape, frame: Tensor, cell: Tensor) -> Found:
+        """The points in the shape, of the cells (K,) that are looked at in the frames (K,)."""
         grow = self.radius + _SLACK
-        frame, cell = self._cells(R, t, bounds, grow)
         near = torch.nonzero(shape(*_local(R, t, frame, self.centre, cell), size[frame], grow))[:, 0]
-        frame, cell = frame[near], cell[near]
-        asked, row = self._expand(cell)
-        frame = frame[asked]
+        asked, row = self._expand(cell[near])
+        frame = frame[near][asked]
         local = _local(R, t, frame, self.points, row)
         inside = torch.nonzero(shape(*local, size[frame], 0.0))[:, 0]
         return Found(frame[inside], self.index[row[inside]], local[:, inside])
-
-    def _cells(self, R: Tensor, t: Tensor, bounds: Bounds, grow: float) -> Tensor:
-        """Frame and cell (2, K) wherever the cell's middle lies in the grown bounds."""
-        low, high = R.new_tensor(bounds).T
-        half = (high - low) / 2 + grow
-        scaled = (R / half).transpose(1, 2)  # rows: axes of the frame, on which the bounds are -1..1
-        offset = (scaled @ t[:, :, None])[:, :, 0] + (high + low) / 2 / half
-        found = [torch.zeros(2, 0, dtype=torch.int64, device=t.device)]
-        for i in range(0, len(t), _CHUNK):
-            part = slice(i, i + _CHUNK)
-            place = torch.addmm(-offset[part].reshape(-1, 1), scaled[part].reshape(-1, 3), self.centre)
-            farthest = place.abs_().view(len(offset[part]), 3, self.centre.shape[1]).amax(1)
-            pairs = torch.nonzero(farthest <= 1.0).T
-            pairs[0] += i
-            found.append(pairs)
-        return torch.cat(found, dim=1)
 
     def _expand(self, cell: Tensor) -> tuple[Tensor, Tensor]:
         """All points of cells: for each the position of its cell in ``cell`` (K,) and its column in ``points``."""

@@ -1,6 +1,7 @@
 """Which grasps can be carried out: limits, centring between the fingers, collision with the cloud; all at once."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -64,8 +65,7 @@ def centred(grasps: Candidates, cloud: Buckets, gripper: Gripper, max_shift: flo
     right.scatter_reduce_(0, owner, x, "amax", include_self=False)
     shift = ((left + right) / 2).clamp(-max_shift, max_shift)
     t = grasps.t + grasps.R[:, :, 0] * shift[:, None]
-    parts = (grasps.R, t, grasps.width, grasps.depth, grasps.score, grasps.stability, grasps.seed)
-    return Candidates(*parts), count
+    return replace(grasps, t=t), count
 
 
 def hits(grasps: Candidates, cloud: Buckets, gripper: Gripper, sweep: float) -> Tensor:

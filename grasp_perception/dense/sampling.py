@@ -111,7 +111,7 @@ def cylinder_groups(
         return (x * x + y * y <= (radius + grow) ** 2) & (z >= below - grow) & (z <= above + grow)
 
     bounds = ((-radius, radius), (-radius, radius), (below, above))
-    found = Buckets.build(points, _CELL).search(rotation, seeds, seeds[:, 0], inside, bounds)
+    found = Buckets.build(points, _CELL).search(rotation, seeds, seeds.new_zeros(len(seeds)), inside, bounds)
     count = torch.bincount(found.frame, minlength=len(seeds))
     first = torch.cumsum(count, 0) - count
     even = (torch.arange(samples, device=seeds.device) + 0.5) / samples
