@@ -29,6 +29,7 @@ COMMANDS = {
     "replay": Command("grasp_eval.replay:main", "feed a bag to the nodes, or evaluate it offline"),
     "record": Command("grasp_eval.record:main", "record the stack's topics into a bag"),
     "bench": Command("grasp_eval.bench.cli:main", "measure detectors: clutter clearing, latency, AP; compare runs"),
+    "learn": Command("grasp_learning.cli:main", "make grasp labels of objects, and check them by physics"),
     "doctor": Command("seegrasp.doctor:main", "check this machine, the installation and the running nodes"),
 }
 

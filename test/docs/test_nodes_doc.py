@@ -30,6 +30,7 @@ PROFILES: dict[str, type[BaseModel]] = {
     "cells": Cell,
     "bringup": BringupSpec,
 }
+ELSEWHERE = ("bench", "learn")  # their options are in BENCHMARK.md and LEARNING.md
 NODES = {path.stem: path for path in sorted(ROOT.glob("*/nodes/*_node.py"))}
 
 
@@ -151,7 +152,7 @@ def test_commands() -> None:
     assert told == {f"seegrasp {name}": command.help for name, command in COMMANDS.items()}
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "bench"])  # it has its own: BENCHMARK.md
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in ELSEWHERE])
 def test_options(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     wanted = options(lambda: load(name)([]), monkeypatch)
     told = {code(cells[1]).split()[0] for cells in rows(section(DOC, "Command line"), "of") if cells[0] == name}

@@ -30,6 +30,8 @@ FORBIDDEN = {
     "view_planner": ("grasp_perception", "arm_control", "grasp_sim", "seegrasp"),
     "arm_control": ("grasp_perception", "view_planner", "grasp_sim", "seegrasp"),
     "grasp_sim": ("grasp_perception", "view_planner", "arm_control", "seegrasp"),
+    "grasp_eval": ("grasp_learning",),
+    "grasp_learning": (*ROS, "grasp_ros", "view_planner", "arm_control", "seegrasp"),
     "seegrasp": EVALUATION,  # its commands name them as text and import them when called
 }
 

@@ -1,0 +1,1 @@
+"""Learning: labels, scenes, training. Never imported at run time."""
