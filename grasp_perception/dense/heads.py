@@ -8,6 +8,7 @@ from grasp_perception.dense.sparse import LinearNorm
 from grasp_perception.dense.template import ANGLES, DEPTHS, VIEWS
 
 _EPSILON = 1e-6
+_GROUPS = 128  # groups at a time, when nothing is normalised over all of them: they stay in the cache
 
 
 class PointHead(nn.Module):
@@ -56,24 +57,30 @@ class GraspHead(nn.Module):
         Args:
             points: (N, P) features of points.
             local: (M, K, 3) points of each group in the frame of its approach, m.
-            index: (M, K) int64 which of the N points they are; -1 for none.
+            index: (M, K) int64 which of the N points they are; -1 in all places of an empty group.
             seeds: (M, S) features of the seeds.
 
         Returns:
             logits of the score (M, ANGLES, DEPTHS), widths (M, ANGLES, DEPTHS) in m, and logits of the stability
             (M, ANGLES).
         """
-        m, k = index.shape
-        rows = index.clamp(min=0).reshape(-1)
-        x = torch.cat([local.reshape(-1, 3) / self.radius, points.index_select(0, rows)], dim=1)
-        x = x.to(self.first.linear.weight.dtype)
-        x = torch.relu(self.second(torch.relu(self.first(x)))).float().reshape(m, k, self.second.linear.out_features)
-        x = x.masked_fill((index < 0)[..., None], 0.0).amax(1)
+        size = max(len(index), 1) if self.training else _GROUPS
+        chunks = zip(local.split(size), index.split(size), strict=True)
+        x = torch.cat([self._pooled(points, *chunk) for chunk in chunks])
         out = self.out(torch.relu(self.hidden(torch.relu(x + self.seed(seeds)))))
         grid = ANGLES * len(DEPTHS)
         score, width, stability = out.split([grid, grid, ANGLES], dim=1)
-        shape = (m, ANGLES, len(DEPTHS))
+        shape = (len(index), ANGLES, len(DEPTHS))
         return score.reshape(shape), torch.sigmoid(width.reshape(shape)) * self.max_width, stability
+
+    def _pooled(self, points: Tensor, local: Tensor, index: Tensor) -> Tensor:
+        """One row of features for each group, (M, channels); zeros for an empty one."""
+        m, k = index.shape
+        near = points.index_select(0, index.clamp(min=0).reshape(-1))
+        x = torch.cat([local.reshape(-1, 3) / self.radius, near], dim=1).to(self.first.linear.weight.dtype)
+        x = torch.relu(self.second(torch.relu(self.first(x))))
+        x = x.reshape(m, k, self.second.linear.out_features).amax(1).float()
+        return x.masked_fill(index[:, :1] < 0, 0.0)
 
 
 def best_views(scores: Tensor, allowed: Tensor | None = None) -> Tensor:
