@@ -14,7 +14,7 @@ from grasp_eval.results import wilson
 from grasp_learning.engine import hand_opening
 from grasp_learning.object_labels import NO_GRASP, PER_POINT, SHAPE, ObjectLabels
 from grasp_learning.physics import FloatingWorld, Outcome
-from grasp_learning.template import DEPTHS, rotations, view_directions
+from grasp_perception.dense.template import DEPTHS, rotations, views
 from grasp_sim.objects import ObjectSpec
 
 GOOD_FRICTION = 0.4
@@ -39,7 +39,7 @@ def strata(labels: ObjectLabels) -> dict[str, NDArray[np.int64]]:
     """Flat indices of the candidates of each stratum; those that would come from inside belong to none."""
     code = labels.friction_code
     hit = np.unpackbits(labels.collision_bits, axis=1, count=PER_POINT).astype(bool)
-    facing = np.repeat(labels.normals @ view_directions().T > 0.0, PER_POINT // SHAPE[0], axis=1)
+    facing = np.repeat(labels.normals @ views().T > 0.0, PER_POINT // SHAPE[0], axis=1)
     grasp = code != NO_GRASP
     good = labels.friction().reshape(code.shape) <= GOOD_FRICTION
     masks = (good & ~hit, grasp & ~good & ~hit, grasp & hit, facing & ~grasp)

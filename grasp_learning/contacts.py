@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from grasp_core.gripper import Gripper
 from grasp_eval.bench.surfaces import Surfaces
-from grasp_learning.template import DEPTHS
+from grasp_perception.dense.template import DEPTHS
 
 MAX_FRICTION = 1.25  # what needs more is no grasp
 LEVEL = 0.005  # m between rows of rays; all DEPTHS are multiples

@@ -14,7 +14,7 @@ from grasp_learning.contacts import PadContacts
 from grasp_learning.hand_collision import DistanceField, HandCells
 from grasp_learning.object_labels import NO_GRASP, PER_POINT, ObjectLabels, quantise_friction, quantise_width
 from grasp_learning.recipe import Recipe
-from grasp_learning.template import ANGLES, DEPTHS, VIEWS, rotations, view_directions
+from grasp_perception.dense.template import ANGLES, DEPTHS, VIEWS, rotations, views
 from grasp_sim.objects import ObjectSpec
 
 CLEARANCE = 0.005  # m between each finger and the object before closing, where the gripper opens so far
@@ -67,7 +67,7 @@ def frames(normals: NDArray) -> tuple[NDArray[np.int64], NDArray[np.int64], NDAr
 
     Returns: index (F,) of each in (P, VIEWS, ANGLES), its point (F,) and R (F, 3, 3).
     """
-    point, view = np.nonzero(normals @ view_directions().T > 0.0)
+    point, view = np.nonzero(normals @ views().T > 0.0)
     frame = (point * VIEWS + view)[:, None] * ANGLES + np.arange(ANGLES)
     return frame.ravel(), np.repeat(point, ANGLES), rotations()[view].reshape(-1, 3, 3)
 

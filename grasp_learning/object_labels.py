@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from grasp_core.grasps import Grasps
 from grasp_learning.contacts import MAX_FRICTION
-from grasp_learning.template import ANGLES, DEPTHS, VIEWS, rotations
+from grasp_perception.dense.template import ANGLES, DEPTHS, VIEWS, rotations
 
 PER_POINT = VIEWS * ANGLES * len(DEPTHS)
 SHAPE = (VIEWS, ANGLES, len(DEPTHS))

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from grasp_core.gripper import Gripper
-from grasp_learning.template import ANGLES, DEPTHS, VIEWS
+from grasp_perception.dense.template import ANGLES, DEPTHS, VIEWS
 from grasp_sim.objects import ObjectSpec
 
 CODE_VERSION = 1  # raise it whenever the same recipe would give other labels

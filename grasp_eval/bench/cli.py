@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from collections.abc import Sequence
+
+from grasp_eval.subcommands import dispatch
 
 # name -> (module:function, what it is for)
 COMMANDS = {
@@ -17,27 +17,6 @@ COMMANDS = {
 }
 
 
-def usage() -> str:
-    """The text of `seegrasp bench --help`."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:{width}}  {text}" for name, (_, text) in COMMANDS.items()]
-    end = "seegrasp bench <command> --help says more."
-    return "\n".join(["usage: seegrasp bench <command> [options]", "", *lines, "", end])
-
-
 def main(argv: Sequence[str]) -> int:
     """Run a command; returns its exit code. 2: no such command."""
-    if not argv or argv[0] in ("-h", "--help", "help"):
-        print(usage())
-        return 0 if argv else 2
-    name, *rest = argv
-    if name not in COMMANDS:
-        print(f"seegrasp bench: no command {name!r}; there are {', '.join(COMMANDS)}", file=sys.stderr)
-        return 2
-    module, function = COMMANDS[name][0].split(":")
-    try:
-        command = getattr(importlib.import_module(module), function)
-    except ImportError as error:
-        print(f"seegrasp bench {name}: cannot import it: {error}; `seegrasp doctor` says more", file=sys.stderr)
-        return 1
-    return command(rest)
+    return dispatch("seegrasp bench", COMMANDS, argv)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from grasp_core import se3
 from grasp_eval.bench.surfaces import Surfaces
 from grasp_learning.contacts import PadContacts, Raster, pad_friction
-from grasp_learning.template import DEPTHS
+from grasp_perception.dense.template import DEPTHS
 from grasp_sim.objects.spec import Part
 from test.grasp_learning.things import DOWN, GRIPPER, box, thing
 

@@ -5,7 +5,7 @@ import pytest
 
 from grasp_learning.engine import CLEARANCE, hand_opening, label_object
 from grasp_learning.object_labels import PER_POINT, SHAPE, ObjectLabels
-from grasp_learning.template import DEPTHS, rotations, view_directions
+from grasp_perception.dense.template import DEPTHS, rotations, views
 from test.grasp_learning.things import GRIPPER, box, thing
 
 BAR = (0.03, 0.03, 0.16)
@@ -26,7 +26,7 @@ def test_shapes(bar: ObjectLabels) -> None:
 
 
 def test_nothing_comes_from_inside(bar: ObjectLabels) -> None:
-    inside = bar.normals @ view_directions().T <= 0.0
+    inside = bar.normals @ views().T <= 0.0
     assert not np.isfinite(bar.friction()[inside]).any()
     assert not bar.width()[inside].any()
 
@@ -56,7 +56,7 @@ def test_fingers_collide_with_what_is_beside() -> None:
     ridge = thing(box(0.1, 0.1, 0.05), box(0.02, 0.1, 0.03, at=(0.0, 0.0, 0.04)))
     labels = label_object(ridge, GRIPPER, spacing=0.03)
     on_top = np.flatnonzero((labels.normals[:, 2] > 0.9) & (labels.points[:, 2] > 0.05))
-    above = np.flatnonzero(view_directions()[:, 2] > 0.98)
+    above = np.flatnonzero(views()[:, 2] > 0.98)
     free = (np.isfinite(labels.friction()) & ~labels.collision())[np.ix_(on_top, above)]
     assert free[..., DEPTHS.index(0.01)].any()
     assert not free[..., DEPTHS.index(0.04)].any()
