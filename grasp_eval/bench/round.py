@@ -169,13 +169,10 @@ class _Play:
         region = self.world.cell.pick_region()
         if record.target:
             region = target_region(look, record.target)
-        reveal = getattr(self.detector, "reveal", None)
-        if reveal is not None:
-            poses = self.world.object_poses()
-            reveal(list(self.world.objects.values()), np.array(list(poses.values())), self.world.cell, self._with_bin)
         self.beat("detect", self.result)
         try:
             with self._timed("detect"):
+                self._reveal()
                 grasps = self._detect(look, region)
         finally:
             self.beat("idle")
@@ -183,6 +180,13 @@ class _Play:
         if number == 0:
             record.first = self._first(look, grasps)
         return look, grasps
+
+    def _reveal(self) -> None:
+        """Tell a reference that wants it what lies where."""
+        reveal = getattr(self.detector, "reveal", None)
+        if reveal is not None:
+            poses = np.array(list(self.world.object_poses().values()))
+            reveal(list(self.world.objects.values()), poses, self.world.cell, self._with_bin)
 
     def _detect(self, look: Look, region: Box | None) -> Grasps:
         if region is None:  # nothing of the target is to be seen
