@@ -30,6 +30,7 @@ MAX_PENETRATION = (
 )
 LASTING = 3  # looks in a row
 MAX_SPEED = 3.0  # m/s; nothing here falls or is pushed that fast: a fall of 0.3 m ends at 2.4 m/s
+BELOW = 0.05  # m under the table top: what is there has rolled off the edge, and falls ever faster
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION.value
 _DIVERGED = [
     getattr(mujoco.mjtWarning, f"mjWARN_{name}").value for name in ("BADQPOS", "BADQVEL", "BADQACC", "BADCTRL")
@@ -85,6 +86,7 @@ class HandWorld:
         joints = self.model.body_jntadr[list(self.bodies.values())]
         self._dof = dict(zip(self.bodies, self.model.jnt_dofadr[joints].tolist(), strict=True))
         self._qpos = dict(zip(self.bodies, self.model.jnt_qposadr[joints].tolist(), strict=True))
+        self._edge = cell.table.height - BELOW
         self.servo = GripperServo(self.parts, gripper)
         self.hide_hand()
 
@@ -231,7 +233,7 @@ class HandWorld:
         watch.touched.update(self.contacts_of_hand()[0].tolist())
         for name in self.objects:
             speed = float(np.linalg.norm(data.qvel[self._dof[name] : self._dof[name] + 3]))
-            if speed > MAX_SPEED:
+            if speed > MAX_SPEED and data.xpos[self.bodies[name], 2] > self._edge:
                 watch.unphysical = f"{name} flies at {speed:.1f} m/s"
 
     def _look_for_overlaps(self, watch: Watch) -> None:

@@ -65,9 +65,11 @@ class Oracle:
     def __init__(self) -> None:
         self._scene: _Truth | None = None
 
-    def reveal(self, objects: Sequence[ObjectSpec], poses: NDArray[np.float64], cell: Cell, with_bin: bool) -> None:
-        """Tell it what lies where: poses (N, 4, 4) in the base frame."""
-        self._scene = _Truth(objects, poses, cell, with_bin)
+    def reveal(
+        self, objects: Sequence[ObjectSpec], poses: NDArray[np.float64], cell: Cell, with_bin: bool, target: str = ""
+    ) -> None:
+        """Tell it what lies where: poses (N, 4, 4) in the base frame; and which object alone to grasp, if any."""
+        self._scene = _Truth(objects, poses, cell, with_bin, target)
 
     def detect(self, observation: Observation, gripper: Gripper, region: Box | None = None) -> Grasps:
         """Grasps on the revealed scene, the safest first; ``region``: where the contacts' middles must lie."""
@@ -83,7 +85,7 @@ class Oracle:
 class _Truth:
     """The true scene, and the search for grasps in it."""
 
-    def __init__(self, objects: Sequence[ObjectSpec], poses: NDArray, cell: Cell, with_bin: bool) -> None:
+    def __init__(self, objects: Sequence[ObjectSpec], poses: NDArray, cell: Cell, with_bin: bool, target: str) -> None:
         boxes = [o for o in cell.obstacle_boxes() if with_bin or not o.name.startswith("bin_")]
         stage = [trimesh.creation.box(o.size) for o in boxes]
         stage_poses = [se3.make(np.eye(3), o.centre) for o in boxes]
@@ -93,6 +95,9 @@ class _Truth:
         walls = Surfaces(stage[1:], stage_poses[1:]) if len(stage) > 1 else None
         own = Surfaces([o.mesh() for o in objects], poses)
         self.points, self.normals, self.body = own.sample(SPACING)
+        if target:
+            wanted = np.array([o.name == target for o in objects])[self.body]
+            self.points, self.normals, self.body = self.points[wanted], self.normals[wanted], self.body[wanted]
         crowd, _, self.crowd_body = own.sample(CROWD)
         if walls is not None:
             more = walls.sample(2 * CROWD)[0]

@@ -185,8 +185,8 @@ class _Play:
         """Tell a reference that wants it what lies where."""
         reveal = getattr(self.detector, "reveal", None)
         if reveal is not None:
-            poses = np.array(list(self.world.object_poses().values()))
-            reveal(list(self.world.objects.values()), poses, self.world.cell, self._with_bin)
+            world, poses = self.world, np.array(list(self.world.object_poses().values()))
+            reveal(list(world.objects.values()), poses, world.cell, world.with_bin, self.result.round.target)
 
     def _detect(self, look: Look, region: Box | None) -> Grasps:
         if region is None:  # nothing of the target is to be seen
@@ -208,12 +208,8 @@ class _Play:
         if self.result.round.target:
             return offered | covered
         objects = [self.world.objects[name] for name in poses]
-        floor = self.world.cell.support_height() if self._with_bin else self.world.cell.table.height
+        floor = self.world.cell.support_height() if self.world.with_bin else self.world.cell.table.height
         return offered | covered | scene_ap(grasps, objects, np.array(list(poses.values())), floor)
-
-    @property
-    def _with_bin(self) -> bool:
-        return self.world.with_bin
 
     # --- choose and try
 

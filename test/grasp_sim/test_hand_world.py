@@ -189,6 +189,15 @@ def test_what_was_taken_out_is_gone_and_stays_gone():
     assert not attempt(world, above(0.0, 0.0, 0.04), 0.08, HandMotion()).gripped
 
 
+def test_what_falls_off_the_table_does_not_fly():
+    world = world_of((block("a", 0.04, 0.04, 0.08), 0.0, 0.0))
+    world.data.qpos[world._qpos["a"] : world._qpos["a"] + 3] = [0.8, 0.0, 0.1]
+    watch = Watch()
+    world.run(0.45, watch)
+    assert world.data.qvel[world._dof["a"] + 2] < -3.0
+    assert not watch.unphysical
+
+
 def test_overlap_that_lasts_and_flight_are_called_unphysical():
     world = world_of((block("a", 0.04, 0.04, 0.08, mass=0.1), 0.0, 0.0))
     world.data.qvel[world._dof["a"] + 2] = 8.0

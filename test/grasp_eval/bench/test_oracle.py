@@ -87,6 +87,16 @@ def test_a_region_limits_where_it_grasps():
     assert (limited.t[:, 0] > 0).all()
 
 
+def test_a_target_is_all_that_it_grasps():
+    oracle = Oracle()
+    objects = [block("a", 0.05, 0.04, 0.05), block("b", 0.05, 0.04, 0.05)]
+    poses = np.array([se3.make(np.eye(3), [x, 0.0, 0.025]) for x in (-0.08, 0.08)])
+    oracle.reveal(objects, poses, STAGE, False, "b")
+    grasps = oracle.detect(Observation(Cloud(np.zeros((0, 3)))), GRIPPER)
+    assert len(grasps)
+    assert (grasps.t[:, 0] > 0.0).all()
+
+
 def test_the_same_scene_gives_the_same_grasps():
     placed = (block("a", 0.05, 0.04, 0.05), -0.08, 0.0), (block("b", 0.05, 0.04, 0.05), 0.08, 0.0)
     first, second = asked(*placed), asked(*placed)
