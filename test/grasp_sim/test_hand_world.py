@@ -193,7 +193,7 @@ def test_what_falls_off_the_table_does_not_fly():
     world = world_of((block("a", 0.04, 0.04, 0.08), 0.0, 0.0))
     world.data.qpos[world._qpos["a"] : world._qpos["a"] + 3] = [0.8, 0.0, 0.1]
     watch = Watch()
-    world.run(0.45, watch)
+    world.run(0.36, watch)
     assert world.data.qvel[world._dof["a"] + 2] < -3.0
     assert not watch.unphysical
 
