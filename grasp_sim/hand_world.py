@@ -30,7 +30,7 @@ MAX_PENETRATION = (
 )
 LASTING = 3  # looks in a row
 MAX_SPEED = 3.0  # m/s; nothing here falls or is pushed that fast: a fall of 0.3 m ends at 2.4 m/s
-BELOW = 0.05  # m under the table top: what is there has rolled off the edge, and falls ever faster
+LEFT = 0.05  # m beside the workspace: what is there has left the scene, rolls over the table's edge and falls
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION.value
 _DIVERGED = [
     getattr(mujoco.mjtWarning, f"mjWARN_{name}").value for name in ("BADQPOS", "BADQVEL", "BADQACC", "BADCTRL")
@@ -86,7 +86,8 @@ class HandWorld:
         joints = self.model.body_jntadr[list(self.bodies.values())]
         self._dof = dict(zip(self.bodies, self.model.jnt_dofadr[joints].tolist(), strict=True))
         self._qpos = dict(zip(self.bodies, self.model.jnt_qposadr[joints].tolist(), strict=True))
-        self._edge = cell.table.height - BELOW
+        box = cell.workspace_box()
+        self._limits = box.min[:2] - LEFT, box.max[:2] + LEFT
         self.servo = GripperServo(self.parts, gripper)
         self.hide_hand()
 
@@ -233,7 +234,7 @@ class HandWorld:
         watch.touched.update(self.contacts_of_hand()[0].tolist())
         for name in self.objects:
             speed = float(np.linalg.norm(data.qvel[self._dof[name] : self._dof[name] + 3]))
-            if speed > MAX_SPEED and data.xpos[self.bodies[name], 2] > self._edge:
+            if speed > MAX_SPEED and not self._has_left(self.bodies[name]):
                 watch.unphysical = f"{name} flies at {speed:.1f} m/s"
 
     def _look_for_overlaps(self, watch: Watch) -> None:
@@ -245,10 +246,17 @@ class HandWorld:
         for row in deep:
             geoms = contact.geom[row]
             first, second = sorted(self.model.geom_bodyid[geoms].tolist())
+            if self._has_left(first) or self._has_left(second):
+                continue
             pairs[first, second] = watch.deep.get((first, second), 0) + 1
             if pairs[first, second] >= LASTING:
                 watch.unphysical = f"{self._geom_names(geoms)} overlap by {-1e3 * contact.dist[row]:.1f} mm"
         watch.deep = pairs
+
+    def _has_left(self, body: int) -> bool:
+        """Whether an object lies outside of the workspace; the stage and the hand never do."""
+        xy, (low, high) = self.data.xpos[body, :2], self._limits
+        return body in self._names and bool((xy < low).any() or (xy > high).any())
 
     def _geom_names(self, geoms: np.ndarray) -> str:
         bodies = self.model.geom_bodyid[geoms]

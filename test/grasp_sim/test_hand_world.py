@@ -189,12 +189,18 @@ def test_what_was_taken_out_is_gone_and_stays_gone():
     assert not attempt(world, above(0.0, 0.0, 0.04), 0.08, HandMotion()).gripped
 
 
-def test_what_falls_off_the_table_does_not_fly():
+def test_what_has_left_the_workspace_is_not_judged():
     world = world_of((block("a", 0.04, 0.04, 0.08), 0.0, 0.0))
     world.data.qpos[world._qpos["a"] : world._qpos["a"] + 3] = [0.8, 0.0, 0.1]
     watch = Watch()
     world.run(0.36, watch)
     assert world.data.qvel[world._dof["a"] + 2] < -3.0
+    assert not watch.unphysical
+    world.model.geom_solref[:, 0] = 1.0
+    world.data.qpos[world._qpos["a"] : world._qpos["a"] + 3] = [0.4, 0.0, 0.036]
+    world.data.qvel[world._dof["a"] : world._dof["a"] + 6] = 0.0
+    world.run(0.1, watch)
+    assert watch.penetration > 0.002
     assert not watch.unphysical
 
 
