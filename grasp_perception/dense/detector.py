@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from grasp_core.cell import Box
-from grasp_core.errors import ErrorCode, InputError
+from grasp_core.errors import InputError
 from grasp_core.grasps import Grasps
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
@@ -24,7 +24,7 @@ from grasp_perception.dense.inputs import MAX_POINTS, Encoded, SceneCloud, encod
 from grasp_perception.dense.model import DenseModel
 from grasp_perception.dense.params import DenseParams
 from grasp_perception.dense.sparse import fuse
-from grasp_perception.detectors import scoring, support
+from grasp_perception.detectors import scoring, support, usable
 
 _MIN_POINTS = 50
 _OBSTACLES = 0.25  # m around the region that matter to the gripper
@@ -78,7 +78,7 @@ class DenseDetector:
             floor = p.support_height if p.support_height is not None else support.estimate_height(near, region)
             near = near[near[:, 2] > floor - _BELOW]
             camera = None if observation.T_base_cam is None else np.asarray(observation.T_base_cam)[:3, 3]
-            seen = SceneCloud(near[_around(near, region, p.margin)], floor, camera)
+            seen = SceneCloud(near[usable.around(near, region, p.margin)], floor, camera)
             scenes = encode([seen], self.model.config.voxel, len(self.model.config.widths), p.device)
         grasps = self._network(scenes, floor, gripper, region)
         if grasps is None:
@@ -153,21 +153,4 @@ def _checked(points: NDArray[np.float32], region: Box | None) -> NDArray[np.floa
     bad = int((~np.isfinite(points).all(axis=1)).sum())
     if bad:
         raise InputError(f"{bad} of the cloud's {len(points)} points are NaN or infinite; use Cloud.finite()")
-    points = points[_around(points, region, _OBSTACLES)]
-    if len(points) < _MIN_POINTS:
-        where = "" if region is None else f" within {_OBSTACLES} m of the region {region.min} .. {region.max}"
-        raise InputError(
-            f"the cloud has {len(points)} points{where}, at least {_MIN_POINTS} are needed; check depth image, crop "
-            "box and region",
-            ErrorCode.EMPTY_CLOUD,
-        )
-    if len(points) > MAX_POINTS:
-        raise InputError(f"the cloud has {len(points)} points, at most {MAX_POINTS} are taken; voxelise it (5 mm)")
-    return points
-
-
-def _around(points: NDArray[np.float32], region: Box | None, margin: float) -> NDArray[np.bool_]:
-    """Which points lie in the region grown by ``margin`` m."""
-    if region is None:
-        return np.ones(len(points), dtype=bool)
-    return ((points >= region.min - margin) & (points <= region.max + margin)).all(axis=1)
+    return usable.relevant(points, region, _OBSTACLES, _MIN_POINTS, MAX_POINTS)

@@ -8,6 +8,7 @@ rows are taken in blocks that stay in the cache.
 """
 
 import math
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
@@ -78,7 +79,7 @@ def _by_table(x: Tensor, weight: Tensor, table: Tensor) -> Tensor:
     return out
 
 
-class SparseConv(nn.Module):
+class SparseConv(nn.Module, ABC):
     """A convolution over voxels: weight (offsets, in, out), bias (out,) or None.
 
     Computes in the type of the features; deterministic on a CPU.
@@ -96,8 +97,9 @@ class SparseConv(nn.Module):
         """Number of offsets that usually meet a voxel."""
         return 1.0
 
+    @abstractmethod
     def _map(self, level: Level) -> KernelMap:
-        raise NotImplementedError
+        """Which voxels each offset joins."""
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """Features (N, in) to (N', out); ``level`` is the finer one where two levels take part."""

@@ -11,11 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from grasp_core.cell import Box
-from grasp_core.errors import ErrorCode, InputError
 from grasp_core.grasps import Grasps
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
-from grasp_perception.detectors import antipodal, collision, heightmap, normals, orientations, scoring, support
+from grasp_perception.detectors import antipodal, collision, heightmap, normals, orientations, scoring, support, usable
 from grasp_perception.detectors.params import AnalyticParams
 
 _MIN_POINTS = 50
@@ -64,7 +63,8 @@ class AnalyticDetector:
     def _detect(self, observation: Observation, gripper: Gripper, region: Box | None) -> Grasps:
         clock = _Clock()
         p = self.params
-        points = _relevant(observation.cloud.points, region)
+        points = observation.cloud.finite().points
+        points = usable.relevant(points, region, _MARGIN, _MIN_POINTS, _MAX_POINTS)
         floor = p.support_height if p.support_height is not None else support.estimate_height(points, region)
         points = points[points[:, 2] > floor - 0.02]
         view = None if observation.T_base_cam is None else np.asarray(observation.T_base_cam)[:3, 3]
@@ -219,21 +219,3 @@ class _Clock:
         now = time.perf_counter()
         self.laps[name] = (now - self._last) * 1e3
         self._last = now
-
-
-def _relevant(points: NDArray[np.float32], region: Box | None) -> NDArray[np.float32]:
-    """Finite points around the region; InputError where there are too few or too many."""
-    points = points[np.isfinite(points).all(axis=1)]
-    if region is not None:
-        low, high = region.min - _MARGIN, region.max + _MARGIN
-        points = points[((points >= low) & (points <= high)).all(axis=1)]
-    if len(points) < _MIN_POINTS:
-        where = "" if region is None else f" within {_MARGIN} m of the region {region.min} .. {region.max}"
-        raise InputError(
-            f"the cloud has {len(points)} usable points{where}, at least {_MIN_POINTS} are needed; check depth image, "
-            "crop box and region",
-            ErrorCode.EMPTY_CLOUD,
-        )
-    if len(points) > _MAX_POINTS:
-        raise InputError(f"the cloud has {len(points)} points, at most {_MAX_POINTS} are taken; voxelise it (5 mm)")
-    return points

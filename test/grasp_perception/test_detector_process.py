@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
 from grasp_perception.detectors import make_detector
 from grasp_perception.detectors.checked import Checked
+from test.grasp_perception.processes import ended, wait_until
 
 PLUGIN = "test.grasp_perception.hostile_detectors:factory"
 GRIPPER = Gripper.load("robotiq_2f85")
@@ -38,21 +38,6 @@ def make() -> Iterator[Callable[..., Checked]]:
     yield one
     for detector in made:
         detector.close()
-
-
-def ended(pid: int) -> bool:
-    """No such process any more, or a dead one that nobody has asked about."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened"
-        time.sleep(0.02)
 
 
 # Processes that die or hang.

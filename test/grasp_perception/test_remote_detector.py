@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from grasp_perception.detectors.checked import Checked
 from grasp_perception.detectors.child import environment
 from grasp_perception.detectors.remote import RemoteDetector
 from test.grasp_perception import hostile_detectors
+from test.grasp_perception.processes import wait_until
 
 PLUGIN = "test.grasp_perception.hostile_detectors:factory"
 SURROUNDINGS = "test.grasp_perception.hostile_detectors:surroundings"
@@ -58,21 +58,6 @@ def remote() -> Iterator[Callable[..., Checked]]:
     yield again
     assert detector.inner.pid == pid  # it survived everything
     detector.close()
-
-
-def ended(pid: int) -> bool:
-    """No such process any more, or a dead one that nobody has asked about."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except FileNotFoundError:
-        return True
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "nothing happened"
-        time.sleep(0.02)
 
 
 # What goes over the border.
