@@ -1,0 +1,1 @@
+"""Training of the dense network: samples, targets, losses, the loop."""
