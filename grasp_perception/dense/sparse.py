@@ -41,11 +41,7 @@ class _Convolution(torch.autograd.Function):
         if ctx.needs_input_grad[0]:
             grad_x = _gathered(grad, weight.transpose(1, 2), kmap.transposed).to(x.dtype)
         if ctx.needs_input_grad[1]:
-            grad_weight = torch.zeros_like(weight)
-            if kmap.centre is not None:
-                grad_weight[kmap.centre] = x.T @ grad
-            for k, source, target in kmap.pairs():
-                grad_weight[k] = x.index_select(0, source).T @ grad.index_select(0, target)
+            grad_weight = _grad_weight(x, grad, weight, kmap)
         return grad_x, grad_weight, None
 
 
@@ -53,6 +49,19 @@ def _gathered(x: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
     if kmap.centre is not None and (x.is_cuda or x.dtype == torch.bfloat16 or x.shape[1] <= _FEW_CHANNELS):
         return _by_table(x, weight, kmap.table)
     return _by_pairs(x, weight, kmap)
+
+
+def _grad_weight(x: Tensor, grad: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
+    if x.is_cuda and kmap.centre is not None:
+        padded = torch.cat([x, x.new_zeros(1, x.shape[1])])
+        gathered = padded.index_select(0, kmap.table.reshape(-1)).view(len(grad), -1)
+        return (gathered.T @ grad).view_as(weight)
+    grad_weight = torch.zeros_like(weight)
+    if kmap.centre is not None:
+        grad_weight[kmap.centre] = x.T @ grad
+    for k, source, target in kmap.pairs():
+        grad_weight[k] = x.index_select(0, source).T @ grad.index_select(0, target)
+    return grad_weight
 
 
 def _by_pairs(x: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
@@ -82,7 +91,7 @@ def _by_table(x: Tensor, weight: Tensor, table: Tensor) -> Tensor:
 class SparseConv(nn.Module, ABC):
     """A convolution over voxels: weight (offsets, in, out), bias (out,) or None.
 
-    Computes in the type of the features; deterministic on a CPU.
+    Computes in the type of the features, or in that of an autocast around it; deterministic on a CPU.
     """
 
     offsets: int
@@ -103,6 +112,8 @@ class SparseConv(nn.Module, ABC):
 
     def forward(self, x: Tensor, level: Level) -> Tensor:
         """Features (N, in) to (N', out); ``level`` is the finer one where two levels take part."""
+        if torch.is_autocast_enabled(x.device.type):
+            x = x.to(torch.get_autocast_dtype(x.device.type))
         out = _Convolution.apply(x, self.weight.to(x.dtype), self._map(level))
         return out if self.bias is None else out + self.bias.to(x.dtype)
 
