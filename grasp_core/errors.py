@@ -13,6 +13,7 @@ class ErrorCode(IntEnum):
     INVALID_GOAL = 4
     BUSY = 5
     CONFIG = 6
+    DRY_RUN = 7
     NO_DEPTH = 100
     STALE_DATA = 101
     NO_TF = 102
@@ -29,6 +30,8 @@ class ErrorCode(IntEnum):
     CONTROLLER_ABORTED = 300
     CONTROLLER_UNAVAILABLE = 301
     NO_JOINT_STATES = 302
+    NOT_ARMED = 303
+    STOPPED = 304
     GRIPPER_FAILED = 400
     GRIPPER_UNAVAILABLE = 401
     GRIPPER_EMPTY = 402
