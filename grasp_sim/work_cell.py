@@ -12,8 +12,9 @@ from grasp_core import se3
 from grasp_core.arm import ArmProfile
 from grasp_core.cell import Cell
 from grasp_core.errors import ConfigError, InputError, SeegraspError
+from grasp_core.follower import TrajectoryFollower
 from grasp_core.gripper import Gripper
-from grasp_sim.arm_controller import JointServo, TrajectoryFollower
+from grasp_sim.arm_controller import JointServo
 from grasp_sim.cell_model import build_cell_model
 from grasp_sim.contacts import ContactBook
 from grasp_sim.gripper_controller import GripperServo

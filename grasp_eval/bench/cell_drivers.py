@@ -15,9 +15,9 @@ from arm_control.nodes.arm_state import ArmState
 from arm_control.planning import HeldObject, MotionPlanner, Trajectory
 from arm_control.stages.context import ArmContext, GraspSettings
 from grasp_core.errors import ErrorCode, ExecutionError
-from grasp_sim.arm_controller import Goal, Outcome, Tolerances
+from grasp_core.follower import Goal, Outcome, Tolerances
+from grasp_core.trajectory import Spline
 from grasp_sim.gripper_controller import GripperCommand
-from grasp_sim.trajectory import Spline
 from grasp_sim.work_cell import WorkCell
 
 

@@ -13,9 +13,9 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectoryPoint
 
+from grasp_core.follower import Goal, Outcome
 from grasp_ros.conversions import ns_to_stamp
-from grasp_sim.arm_controller import Goal, Outcome
-from grasp_sim.nodes.trajectory_goal import GoalError, Limits, parse_goal
+from grasp_ros.trajectory_goal import GoalError, Limits, parse_goal
 from grasp_sim.simulation import Simulation
 
 Result = FollowJointTrajectory.Result

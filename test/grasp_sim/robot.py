@@ -9,12 +9,12 @@ from scipy.optimize import least_squares
 from grasp_core import se3
 from grasp_core.arm import ArmProfile
 from grasp_core.cell import Cell
+from grasp_core.follower import Goal, Outcome, Tolerances
 from grasp_core.gripper import Gripper
-from grasp_sim.arm_controller import Goal, Outcome, Tolerances
+from grasp_core.trajectory import Spline
 from grasp_sim.gripper_controller import GripperCommand
 from grasp_sim.objects import ObjectSpec, Part
 from grasp_sim.robot_model import PALM
-from grasp_sim.trajectory import Spline
 from grasp_sim.work_cell import WorkCell
 
 ABOVE_BIN = np.array([-0.2, -1.5, 1.6, -1.6, -1.57, 0.0])

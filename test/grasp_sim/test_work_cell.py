@@ -9,8 +9,8 @@ from grasp_core import se3
 from grasp_core.arm import ArmProfile
 from grasp_core.cell import Cell
 from grasp_core.errors import ConfigError, InputError, SeegraspError
+from grasp_core.follower import Outcome
 from grasp_core.gripper import Gripper
-from grasp_sim.arm_controller import Outcome
 from grasp_sim.scenes import sample_scene
 from grasp_sim.work_cell import WorkCell
 from test.grasp_sim.robot import ABOVE_BIN, box, cell_with, move, pick, top_down

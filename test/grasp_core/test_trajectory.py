@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grasp_core.errors import InputError
-from grasp_sim.arm_controller import Goal, Outcome, Tolerances, TrajectoryFollower
-from grasp_sim.trajectory import Spline, State, Stop
+from grasp_core.follower import Goal, Outcome, Tolerances, TrajectoryFollower
+from grasp_core.trajectory import Spline, State, Stop
 
 JOINTS = ("a", "b")
 number = st.floats(-3, 3)

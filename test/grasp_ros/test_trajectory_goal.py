@@ -1,4 +1,4 @@
-"""Which FollowJointTrajectory goals the simulated controller takes, and what it says about the others."""
+"""Which FollowJointTrajectory goals the joint trajectory controller takes, and what it says about the others."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from control_msgs.action import FollowJointTrajectory
 from control_msgs.msg import JointTolerance
 from trajectory_msgs.msg import JointTrajectoryPoint
 
-from grasp_sim.nodes.trajectory_goal import GoalError, Limits, parse_goal
-from grasp_sim.trajectory import State
+from grasp_core.trajectory import State
+from grasp_ros.trajectory_goal import GoalError, Limits, parse_goal
 
 Result = FollowJointTrajectory.Result
 LIMITS = Limits(("a", "b"), np.array([[-2.0, 2.0], [-1.0, 1.0]]), np.array([2.0, 2.0]))

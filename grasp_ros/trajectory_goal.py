@@ -11,9 +11,9 @@ from control_msgs.action import FollowJointTrajectory
 from control_msgs.msg import JointTolerance
 from trajectory_msgs.msg import JointTrajectoryPoint
 
+from grasp_core.follower import Tolerances
+from grasp_core.trajectory import Spline, State
 from grasp_ros.conversions import stamp_to_ns
-from grasp_sim.arm_controller import Tolerances
-from grasp_sim.trajectory import Spline, State
 
 Result = FollowJointTrajectory.Result
 
