@@ -69,15 +69,15 @@ class HandCells:
 
     def __init__(self, gripper: Gripper) -> None:
         centres, sizes = gripper.boxes(0.0)
-        blocks = [
-            _blocks(centre, size, FINGER_CELL if index < 2 else BODY_CELL)
+        cut = [
+            blocks(centre, size, FINGER_CELL if index < 2 else BODY_CELL)
             for index, (centre, size) in enumerate(zip(centres, sizes, strict=True))
         ]
         sides = (-1.0, 1.0, 0.0, 0.0)
-        self.centres = np.concatenate([block[0] for block in blocks]).astype(np.float32)
-        self.radii = np.concatenate([np.full(len(c), r) for c, r in blocks]).astype(np.float32)
+        self.centres = np.concatenate([centres for centres, _ in cut]).astype(np.float32)
+        self.radii = np.concatenate([np.full(len(c), r) for c, r in cut]).astype(np.float32)
         self._behind = gripper.finger.length  # m from the tips to what is behind the fingers
-        self.side = np.repeat(np.array(sides, dtype=np.float32), [len(c) for c, _ in blocks])
+        self.side = np.repeat(np.array(sides, dtype=np.float32), [len(c) for c, _ in cut])
 
     def hits(self, field: DistanceField, R: NDArray, t: NDArray, opening: NDArray) -> NDArray[np.bool_]:
         """(K,) whether hands at R (K, 3, 3), t (K, 3) with the fingers ``opening`` (K,) m apart meet the object."""
@@ -98,7 +98,7 @@ class HandCells:
         return field.below(cells, self.radii[part] + np.float32(MARGIN)).any(axis=1)
 
 
-def _blocks(centre: NDArray, size: NDArray, edge: float) -> tuple[NDArray[np.float64], float]:
+def blocks(centre: NDArray, size: NDArray, edge: float) -> tuple[NDArray[np.float64], float]:
     """Centres (C, 3) of equal blocks, no longer than ``edge``, that fill a box; radius of the ball inside each."""
     counts = np.ceil(size / edge - 1e-9).astype(int)
     axes = [c + s * ((np.arange(n) + 0.5) / n - 0.5) for c, s, n in zip(centre, size, counts, strict=True)]
