@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
 from grasp_core import config, se3
+from grasp_core.calibration import Calibration
 from grasp_core.camera import CameraProfile
-from grasp_core.errors import InputError
+from grasp_core.errors import ConfigError, InputError
 
 Positive = Annotated[float, Field(gt=0)]
 Vector2 = tuple[float, float]
@@ -101,7 +103,10 @@ class Container(config.StrictModel):
 
 
 class MountedCamera(config.StrictModel):
-    """A camera of the cell: profile, topic names, and the pose of its colour optical frame in ``parent``."""
+    """A camera of the cell: profile, topic names, and the pose of its colour optical frame in ``parent``.
+
+    ``position`` and ``rpy`` are nominal: a ``calibration`` (a file, relative to the cell's) takes their place.
+    """
 
     profile: str
     name: str
@@ -110,6 +115,8 @@ class MountedCamera(config.StrictModel):
     position: Vector3
     rpy: Vector3
     rate: Positive
+    calibration: str = ""
+    _folder: Path = PrivateAttr(default=Path())
 
     @property
     def frame(self) -> str:
@@ -119,8 +126,24 @@ class MountedCamera(config.StrictModel):
 
     @property
     def T_parent_optical(self) -> NDArray[np.float64]:
-        """Pose of the colour optical frame in the parent frame, 4x4."""
+        """Pose of the colour optical frame in the parent frame, 4x4: the calibrated one, else the nominal one."""
+        if self.hand_eye is not None:
+            return self.hand_eye.T_parent_child
         return se3.make(se3.rpy_matrix(*self.rpy), self.position)
+
+    @cached_property
+    def hand_eye(self) -> Calibration | None:
+        """The camera's hand-eye calibration, None without one; ConfigError when it is one of other frames."""
+        if not self.calibration:
+            return None
+        path = self._folder / Path(self.calibration).expanduser()
+        found = Calibration.load(path)
+        if (found.parent_frame, found.child_frame) != (self.parent, self.frame):
+            raise ConfigError(
+                f"{path}: calibrates {found.child_frame} in {found.parent_frame}, but camera {self.namespace} of the "
+                f"cell is {self.frame} in {self.parent}"
+            )
+        return found
 
     @cached_property
     def camera_profile(self) -> CameraProfile:
@@ -148,8 +171,13 @@ class Cell(config.StrictModel):
 
     @classmethod
     def load(cls, name: str) -> "Cell":
-        """Load by shipped name or path of a YAML file; raises ConfigError."""
-        return config.load_model(config.find("cells", name), cls)
+        """Load by shipped name or path of a YAML file, with the calibrations of its cameras; raises ConfigError."""
+        path = config.find("cells", name)
+        cell = config.load_model(path, cls)
+        for camera in cell.cameras:
+            camera._folder = path.parent
+            _ = camera.hand_eye  # read at the start: a bad file must not surface in the middle of the work
+        return cell
 
     def workspace_box(self) -> Box:
         """The space whose points the camera node keeps."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from grasp_core.errors import ConfigError
 
-KINDS = ("arms", "grippers", "cameras", "cells", "bringup", "protocols")
+KINDS = ("arms", "grippers", "cameras", "boards", "cells", "bringup", "protocols")
 
 
 class StrictModel(BaseModel):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grasp_core.arm import ArmProfile
+from grasp_core.board import Board
 from grasp_core.camera import CameraProfile
 from grasp_core.cell import Cell
 from grasp_core.config import config_dir
@@ -115,6 +116,7 @@ def check_profiles() -> list[Finding]:
         ("arms", lambda name: ArmProfile.load(name).urdf_path.read_bytes()),
         ("grippers", Gripper.load),
         ("cameras", CameraProfile.load),
+        ("boards", Board.load),
         ("cells", Cell.load),
         ("bringup", lambda name: bringup_config.resolve(bringup_config.load(name), {})),
     )

@@ -13,6 +13,7 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.node import Node
 
 from grasp_core.arm import ArmProfile
+from grasp_core.board import Board
 from grasp_core.camera import CameraProfile
 from grasp_core.cell import Cell
 from grasp_core.errors import ErrorCode
@@ -27,6 +28,7 @@ PROFILES: dict[str, type[BaseModel]] = {
     "arms": ArmProfile,
     "grippers": Gripper,
     "cameras": CameraProfile,
+    "boards": Board,
     "cells": Cell,
     "bringup": BringupSpec,
 }
