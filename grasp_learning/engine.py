@@ -14,10 +14,9 @@ from grasp_learning.contacts import PadContacts
 from grasp_learning.hand_collision import DistanceField, HandCells
 from grasp_learning.object_labels import NO_GRASP, PER_POINT, ObjectLabels, quantise_friction, quantise_width
 from grasp_learning.recipe import Recipe
-from grasp_perception.dense.template import ANGLES, DEPTHS, VIEWS, rotations, views
+from grasp_perception.dense.template import ANGLES, CLEARANCE, DEPTHS, VIEWS, rotations, views
 from grasp_sim.objects import ObjectSpec
 
-CLEARANCE = 0.005  # m between each finger and the object before closing, where the gripper opens so far
 POINTS_AT_ONCE = 16  # 288 000 candidates: some 100 MB
 HANDS_AT_ONCE = 2048
 

@@ -18,8 +18,7 @@ from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
 from grasp_perception.dense import post, template, weights
 from grasp_perception.dense.buckets import Buckets
-from grasp_perception.dense.decode import Candidates, decode
-from grasp_perception.dense.heads import best_views
+from grasp_perception.dense.decode import Candidates, decode, distinct_views
 from grasp_perception.dense.inputs import MAX_POINTS, Encoded, SceneCloud, encode
 from grasp_perception.dense.model import DenseModel
 from grasp_perception.dense.params import DenseParams
@@ -84,7 +83,7 @@ class DenseDetector:
         if grasps is None:
             return None
         high = torch.as_tensor(near[near[:, 2] > floor + p.floor_noise], device=p.device)
-        return self._feasible(grasps, high, floor, gripper, region)
+        return self._feasible(grasps, high, gripper, region)
 
     def _network(self, scenes: Encoded, floor: float, gripper: Gripper, region: Box | None) -> Candidates | None:
         """What the network proposes; None where it finds nothing graspable."""
@@ -100,15 +99,17 @@ class DenseDetector:
         with self._stage("views"):
             scores, features = model.view_head(model.seed_readout(levels, scenes, seeds))
             allowed = torch.as_tensor(template.views_within(np.deg2rad(p.max_tilt)), device=p.device)
-            views = best_views(scores, allowed)
+            views = distinct_views(scores, p.views_per_seed, allowed)
         with self._stage("group"):
-            index, local = model.group(scenes, seeds, views)
+            index, local = model.group(scenes, seeds.repeat_interleave(p.views_per_seed), views.flatten())
         with self._stage("grasps"):
-            score, width, stability = model.grasp_head(points.features, local, index, features)
+            repeated = features.repeat_interleave(p.views_per_seed, dim=0)
+            score, width, stability = model.grasp_head(points.features, local, index, repeated)
         with self._stage("decode"):
+            values = (v.unflatten(0, views.shape) for v in (score.sigmoid(), width, stability.sigmoid()))
             return decode(
-                scenes.points[seeds], views, score.sigmoid(), width, stability.sigmoid(), gripper,
-                p.per_seed, p.width_margin, p.stability_weight, p.min_score,
+                scenes.points[seeds], views, *values, gripper, p.tries_per_seed, p.clearance, p.stability_weight,
+                p.min_score, floor + p.tip_clearance,
             )  # fmt: skip
 
     def _usable(self, points: Tensor, floor: float, region: Box | None) -> Tensor:
@@ -118,26 +119,31 @@ class DenseDetector:
             usable &= ((points >= low) & (points <= high)).all(1)
         return usable
 
-    def _feasible(
-        self, grasps: Candidates, high: Tensor, floor: float, gripper: Gripper, region: Box | None
-    ) -> Candidates:
-        """Those that can be carried out, centred, best first, without near repetitions."""
+    def _feasible(self, grasps: Candidates, high: Tensor, gripper: Gripper, region: Box | None) -> Candidates:
+        """The best of each seed that can be carried out, centred, best first, without near repetitions."""
         p = self.params
-        with self._stage("limits"):
-            good = post.within_cone(grasps.R, np.deg2rad(p.max_tilt))
-            good &= post.lowest(grasps.R, grasps.t, grasps.width, gripper) >= floor + p.tip_clearance
-            grasps = grasps[good]
+        with self._stage("buckets"):
             cloud = Buckets.build(high, post.CELL)
+        found = [grasps[:0]]
+        for rank in range(p.tries_per_seed):
+            tried = grasps[grasps.rank == rank]
+            free = self._free(tried, cloud, gripper, region)
+            found.append(free)
+            grasps = grasps[~torch.isin(grasps.seed, free.seed)]
+        free = Candidates.concatenated(found)
+        with self._stage("nms"):
+            if len(free) == 0:
+                return free
+            rotation = np.deg2rad(p.nms_rotation)
+            return free[scoring.suppress(free.R, free.t, free.score, p.nms_translation, rotation, p.max_grasps)]
+
+    def _free(self, grasps: Candidates, cloud: Buckets, gripper: Gripper, region: Box | None) -> Candidates:
+        p = self.params
         with self._stage("centre"):
             grasps, inner = post.centred(grasps, cloud, gripper, p.max_shift)
             grasps = grasps[(inner >= p.min_inner) & post.within_region(grasps.t, region)]
         with self._stage("collision"):
-            grasps = grasps[post.hits(grasps, cloud, gripper, p.sweep) <= p.max_hits]
-        with self._stage("nms"):
-            if len(grasps) == 0:
-                return grasps
-            rotation = np.deg2rad(p.nms_rotation)
-            return grasps[scoring.suppress(grasps.R, grasps.t, grasps.score, p.nms_translation, rotation, p.max_grasps)]
+            return grasps[post.free(grasps, cloud, gripper, p.sweep, p.max_hits)]
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
@@ -145,7 +151,7 @@ class DenseDetector:
         yield
         if self.params.device.startswith("cuda"):
             torch.cuda.synchronize()
-        self.timings[name] = (time.perf_counter() - start) * 1e3
+        self.timings[name] = self.timings.get(name, 0.0) + (time.perf_counter() - start) * 1e3
 
 
 def _checked(points: NDArray[np.float32], region: Box | None) -> NDArray[np.float32]:

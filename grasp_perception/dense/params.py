@@ -7,6 +7,7 @@ from pydantic import Field, ValidationError
 
 from grasp_core.config import StrictModel
 from grasp_core.errors import ConfigError
+from grasp_perception.dense.template import CLEARANCE
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -22,9 +23,10 @@ class DenseParams(StrictModel):
         support_height: height of the surface that the objects stand on; None estimates it from the cloud.
         floor_noise: what is lower above the support than this is taken for the support.
         margin: cloud this far around the region is shown to the network.
-        max_tilt: largest angle between the approach and straight down.
-        per_seed: grasps taken from one seed.
-        width_margin: the opening is this times the width that the network gives.
+        max_tilt: largest angle between the approach and straight down; the template has no view within 4.7.
+        views_per_seed: approaches looked at from one seed.
+        tries_per_seed: grasps of one seed that are tried, best first, until one is free; at most one is kept.
+        clearance: the opening is the width that the network gives and this on either side.
         stability_weight: exponent of the stability in the score; 0 ignores it.
         min_score: worse grasps are dropped.
         tip_clearance: no part of the gripper is nearer to the support.
@@ -41,9 +43,10 @@ class DenseParams(StrictModel):
     support_height: float | None = None
     floor_noise: Positive = 0.006
     margin: NonNegative = 0.05
-    max_tilt: Annotated[float, Field(gt=0, le=90)] = 60.0
-    per_seed: Annotated[int, Field(ge=1, le=60)] = 1
-    width_margin: Annotated[float, Field(ge=1, le=3)] = 1.2
+    max_tilt: Annotated[float, Field(ge=5, le=90)] = 60.0
+    views_per_seed: Annotated[int, Field(ge=1, le=8)] = 1
+    tries_per_seed: Annotated[int, Field(ge=1, le=60)] = 2
+    clearance: NonNegative = CLEARANCE
     stability_weight: NonNegative = 1.0
     min_score: Annotated[float, Field(ge=0, lt=1)] = 0.05
     tip_clearance: NonNegative = 0.004

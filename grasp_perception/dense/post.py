@@ -1,6 +1,5 @@
-"""Which grasps can be carried out: limits, centring between the fingers, collision with the cloud; all at once."""
+"""Which grasps can be carried out: region, centring between the fingers, collision with the cloud; all at once."""
 
-import math
 from dataclasses import replace
 
 import torch
@@ -14,11 +13,6 @@ from grasp_perception.dense.decode import Candidates
 CELL = 0.015  # m, of the cells that the cloud is sorted into
 
 
-def within_cone(R: Tensor, max_tilt: float) -> Tensor:
-    """Which approaches (N,) of R (N, 3, 3) are at most ``max_tilt`` rad away from straight down."""
-    return R[:, 2, 2] <= -math.cos(max_tilt) + 1e-6
-
-
 def within_region(t: Tensor, region: Box | None) -> Tensor:
     """Which fingertips (N,) of t (N, 3) are above the region's floor plan.
 
@@ -28,13 +22,6 @@ def within_region(t: Tensor, region: Box | None) -> Tensor:
         return torch.ones(len(t), dtype=torch.bool, device=t.device)
     low, high = (t.new_tensor(edge[:2]) for edge in (region.min, region.max))
     return ((t[:, :2] >= low) & (t[:, :2] <= high)).all(1)
-
-
-def lowest(R: Tensor, t: Tensor, width: Tensor, gripper: Gripper) -> Tensor:
-    """Height (N,) of the lowest corner of the gripper at poses R (N, 3, 3), t (N, 3) and openings width (N,), m."""
-    centres, sizes = (torch.tensor(v, dtype=t.dtype, device=t.device) for v in gripper.boxes(width.cpu().numpy()))
-    up = R[:, 2, None]
-    return t[:, 2] + ((centres * up).sum(2) - (sizes / 2 * up.abs()).sum(2)).amin(1)
 
 
 def centred(grasps: Candidates, cloud: Buckets, gripper: Gripper, max_shift: float) -> tuple[Candidates, Tensor]:
@@ -68,8 +55,8 @@ def centred(grasps: Candidates, cloud: Buckets, gripper: Gripper, max_shift: flo
     return replace(grasps, t=t), count
 
 
-def hits(grasps: Candidates, cloud: Buckets, gripper: Gripper, sweep: float) -> Tensor:
-    """Points of the cloud inside the gripper's boxes, at its pose and up to ``sweep`` m before it: (N,) int64.
+def free(grasps: Candidates, cloud: Buckets, gripper: Gripper, sweep: float, most: int = 0) -> Tensor:
+    """Which grasps (N,) have at most ``most`` points of the cloud inside the gripper, from ``sweep`` m before on.
 
     Same boxes as ``detectors.collision.against_points``; only cells near the gripper are opened.
     """
@@ -82,8 +69,8 @@ def hits(grasps: Candidates, cloud: Buckets, gripper: Gripper, sweep: float) -> 
     deep = max(gripper.finger.width / 2, *(size[1] / 2 for size in parts))
     behind = gripper.finger.length + sum(size[2] for size in parts) + sweep
     bounds = ((-wide, wide), (-deep, deep), (-behind, 0.0))
-    found = cloud.search(grasps.R, grasps.t, grasps.width, inside, bounds)
-    return torch.bincount(found.frame, minlength=len(grasps))
+    found = cloud.search(grasps.R, grasps.t, grasps.width, inside, bounds, most)
+    return torch.bincount(found.frame, minlength=len(grasps)) <= most
 
 
 def _in_gripper(x: Tensor, y: Tensor, z: Tensor, half: Tensor, gripper: Gripper, sweep: float, grow: float) -> Tensor:

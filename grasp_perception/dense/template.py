@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 VIEWS = 300
 ANGLES = 12  # over half a turn: the two fingers are alike
 DEPTHS = (0.005, 0.01, 0.02, 0.03, 0.04)  # m that the fingertips reach past the seed
+CLEARANCE = 0.005  # m between each finger and the object before closing, where the gripper opens so far
 _GOLDEN = (np.sqrt(5.0) - 1.0) / 2.0
 _VERTICAL = 1e-6  # sine of the angle to the vertical below which the closing direction is arbitrary
 
@@ -69,6 +70,12 @@ def views_within(tilt: float) -> NDArray[np.bool_]:
     return views()[:, 2] >= np.cos(tilt)
 
 
-def _frozen(array: NDArray[np.float64]) -> NDArray[np.float64]:
+@cache
+def views_apart(angle: float) -> NDArray[np.bool_]:
+    """Which pairs of views (VIEWS, VIEWS) are at least ``angle`` rad apart; read-only."""
+    return _frozen(views() @ views().T <= np.cos(angle))
+
+
+def _frozen(array: NDArray) -> NDArray:
     array.setflags(write=False)
     return array

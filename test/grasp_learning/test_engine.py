@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grasp_learning.engine import CLEARANCE, hand_opening, label_object
+from grasp_learning.engine import hand_opening, label_object
 from grasp_learning.object_labels import PER_POINT, SHAPE, ObjectLabels
-from grasp_perception.dense.template import DEPTHS, rotations, views
+from grasp_perception.dense.template import CLEARANCE, DEPTHS, rotations, views
 from test.grasp_learning.things import GRIPPER, box, thing
 
 BAR = (0.03, 0.03, 0.16)

@@ -19,7 +19,7 @@ from test.grasp_perception.dense.dense_scenes import random_model, table_with_bo
 
 GRIPPER = Gripper.load("robotiq_2f85")
 REGION = Box([-0.1, -0.1, 0.003], [0.1, 0.1, 0.2])
-STAGES = ["encode", "backbone", "graspness", "seeds", "views", "group", "grasps", "decode", "limits", "centre"]
+STAGES = ["encode", "backbone", "graspness", "seeds", "views", "group", "grasps", "decode", "buckets", "centre"]
 
 
 def seen(points: np.ndarray, camera: bool = True) -> Observation:
@@ -72,11 +72,22 @@ def test_two_calls_agree_bit_by_bit() -> None:
     assert first.to_dict() == second.to_dict()
 
 
-@pytest.mark.parametrize("params", [{"precision": "bfloat16"}, {"per_seed": 3}, {"support_height": 0.0}])
+@pytest.mark.parametrize("params", [{"precision": "bfloat16"}, {"views_per_seed": 3}, {"support_height": 0.0}])
 def test_other_ways_to_run(params: dict[str, object]) -> None:
     found = detector(**params).detect(seen(table_with_box(), camera=False), GRIPPER, None)
     found.validate(GRIPPER.max_width)
     assert len(found) > 0
+
+
+def test_where_the_best_is_in_collision_another_of_the_seed_is_taken() -> None:
+    counts = [len(detector(tries_per_seed=n, nms_translation=1e-6).detect(seen(table_with_box()), GRIPPER, REGION))
+              for n in (1, 2, 60)]  # fmt: skip
+    assert counts[0] < counts[1] < counts[2] <= 40  # seeds of the small network
+
+
+def test_more_views_give_a_better_best() -> None:
+    one, three = (detector(views_per_seed=n).detect(seen(table_with_box()), GRIPPER, REGION) for n in (1, 3))
+    assert three.score[0] > one.score[0]
 
 
 def test_only_the_region_is_grasped() -> None:
@@ -131,7 +142,8 @@ def test_too_many_points_and_nan_are_refused() -> None:
     [
         ({"wings": 2}, "wings"),
         ({"precision": "float8"}, "precision"),
-        ({"max_tilt": 0}, "max_tilt"),
+        ({"max_tilt": 4}, "max_tilt"),
+        ({"width_margin": 1.2}, "width_margin"),
         ({"device": "toaster"}, "device 'toaster' is not usable"),
     ],
 )
