@@ -2,42 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from arm_control.planning import Exemption, GraspPlan, GraspSearch, HeldObject, Trajectory
+from arm_control.planning import Exemption, Trajectory
 from arm_control.planning import timing as tm
+from arm_control.planning.base import PlannerBase
 from arm_control.planning.cartesian import Line, follow_line
-from arm_control.planning.checks import check_line, no_solution, pose_of
-from arm_control.planning.collision import Checker, Mode, Padding, World, describe
+from arm_control.planning.checks import check_line, no_solution
+from arm_control.planning.collision import Checker, Mode, Padding, describe
 from arm_control.planning.free_motion import plan_free, segment_steps
-from arm_control.planning.grasp_motion import GraspMotion, search_grasps
-from arm_control.planning.ik import InverseKinematics
-from arm_control.planning.kinematics import Kinematics, check_pose
-from arm_control.planning.shapes import arm_shapes, camera_shapes, cell_shapes
+from arm_control.planning.grasp_motion import GraspMotion
+from arm_control.planning.kinematics import check_pose
 from arm_control.planning.start import escape, tolerance_at
 from grasp_core.arm import ArmProfile
 from grasp_core.cell import Cell
-from grasp_core.errors import ConfigError, ErrorCode, PlanningError
+from grasp_core.errors import ErrorCode, PlanningError
 from grasp_core.gripper import Gripper
 
 CORNER_RADIUS = 0.3  # rad: how far before a corner the path may begin to turn
 MIN_CORNER_RADIUS = 0.02
 
 
-class BuiltinPlanner:
-    """See `MotionPlanner` for the methods. Poses in the arm's base frame, one caller at a time.
+class BuiltinPlanner(PlannerBase):
+    """See `MotionPlanner` for the methods and `PlannerBase` for the other arguments.
 
     Args:
-        urdf: robot description (text): kinematics and limits. Collision shapes come from the arm profile's own URDF.
-        arm, gripper, cell: profiles.
-        padding: distances that are kept.
         max_time: s of one core for one search of a free path (`plan_joints`, `plan_pose`).
         grasp_time: s for one such search inside `plan_grasp`.
         seed: of everything random.
@@ -54,50 +47,13 @@ class BuiltinPlanner:
         grasp_time: float = 0.2,
         seed: int = 0,
     ) -> None:
-        if cell.base_frame != arm.base_frame:
-            raise ConfigError(
-                f"cell {cell.name} is in '{cell.base_frame}', the arm in '{arm.base_frame}': not the same"
-            )
-        self.arm, self.gripper = arm, gripper
-        self.kin = Kinematics(urdf, arm, gripper.T_flange_tcp)
-        self.joint_names = self.kin.names
-        self.inverse = InverseKinematics(self.kin)
-        cameras = camera_shapes(self.kin, arm, cell)
-        robot = arm_shapes(Path(arm.urdf_path).read_text(), self.kin) + [c for c in cameras if c.joint > 0]
-        boxes = cell_shapes(cell) + [c for c in cameras if c.joint == 0]
-        self.world = World(self.kin, gripper, robot, boxes, padding or Padding())
+        super().__init__(urdf, arm, gripper, cell, padding)
         self.max_time, self.grasp_time, self.seed = max_time, grasp_time, seed
 
-    # scene ---------------------------------------------------------------------------------------------------------
-
-    def set_scene(
-        self, cloud: np.ndarray | None, held: HeldObject | None = None, ignore: Iterable[Exemption] = ()
-    ) -> None:
-        """See `MotionPlanner.set_scene`."""
-        if cloud is not None:
-            cloud = np.asarray(cloud, float)
-            if cloud.ndim != 2 or cloud.shape[1] != 3:
-                raise PlanningError(f"scene cloud: shape {cloud.shape}, expected (N, 3)", ErrorCode.INVALID_GOAL)
-            if not np.isfinite(cloud).all():
-                raise PlanningError("scene cloud: has points that are not finite; drop them", ErrorCode.INVALID_GOAL)
-            for box in ignore:
-                cloud = cloud[~box.contains(cloud)]
-        self.world.set_cloud(cloud)
-        self.set_held(held)
-
-    def set_held(self, held: HeldObject | None) -> None:
-        """See `MotionPlanner.set_held`."""
-        if held is not None:
-            size, centre = np.asarray(held.size, float), np.asarray(held.centre, float)
-            if size.shape != (3,) or centre.shape != (3,) or not (np.isfinite(centre).all() and (size > 0).all()):
-                raise PlanningError(f"held object: centre {centre}, size {size} m is no box", ErrorCode.INVALID_GOAL)
-        self.world.set_held(held)
+    def close(self) -> None:
+        """See `MotionPlanner.close`: nothing is open."""
 
     # queries -------------------------------------------------------------------------------------------------------
-
-    def fk(self, q: np.ndarray) -> np.ndarray:
-        """See `MotionPlanner.fk`."""
-        return self.kin.fk(self.kin.check_joints(q, "joints"))
 
     def contacts(self, q: np.ndarray, width: float) -> list[tuple[str, str]]:
         """See `MotionPlanner.contacts`."""
@@ -119,29 +75,6 @@ class BuiltinPlanner:
                 f"the target pose is in collision: {describe(checker.contacts(found[0]))}", ErrorCode.GOAL_IN_COLLISION
             )
         return np.array(free)
-
-    def check_width(self, width: float) -> float:
-        """`width` as a float within the gripper's range (1 mm of slack); PlanningError INVALID_GOAL otherwise."""
-        width = float(width)
-        if not -1e-3 <= width <= self.gripper.max_width + 1e-3:
-            raise PlanningError(
-                f"width {width:.4f} m is outside 0 .. {self.gripper.max_width} m of the gripper", ErrorCode.INVALID_GOAL
-            )
-        return min(max(width, 0.0), self.gripper.max_width)
-
-    def limits(self, velocity_scaling: float | None) -> tm.Limits:
-        """Limits at a scaling (0, 1], None: the profile's; straight lines scale relative to the profile's."""
-        scale = self.arm.velocity_scaling if velocity_scaling is None else float(velocity_scaling)
-        if not 0.0 < scale <= 1.0:
-            raise PlanningError(f"velocity scaling {scale} is outside (0, 1]", ErrorCode.INVALID_GOAL)
-        linear = min(1.0, scale / self.arm.velocity_scaling)
-        return tm.Limits(
-            self.kin.max_velocity * scale,
-            self.kin.max_acceleration * scale,
-            self.arm.max_tcp_velocity,
-            self.arm.linear_velocity * linear,
-            self.arm.linear_acceleration * linear,
-        )
 
     # motions -------------------------------------------------------------------------------------------------------
 
@@ -198,32 +131,9 @@ class BuiltinPlanner:
         check_line(line, checker, "straight line")
         return tm.time_line(self.kin, line, limits)
 
-    def plan_grasp(
-        self,
-        q_start: np.ndarray,
-        R: np.ndarray,
-        t: np.ndarray,
-        width: float,
-        held: HeldObject | None = None,
-        velocity_scaling: float | None = None,
-    ) -> GraspPlan:
-        """See `MotionPlanner.plan_grasp`."""
-        began = perf_counter()
-        motion = GraspMotion(self, q_start, self.check_width(width), velocity_scaling)
-        plan = motion.plan(pose_of(R, t), held)
-        return replace(plan, timings=plan.timings | {"total": 1000 * (perf_counter() - began)})
-
-    def plan_grasps(
-        self,
-        q_start: np.ndarray,
-        R: np.ndarray,
-        t: np.ndarray,
-        width: np.ndarray,
-        velocity_scaling: float | None = None,
-        max_time: float | None = None,
-    ) -> GraspSearch:
-        """See `MotionPlanner.plan_grasps`."""
-        return search_grasps(self, q_start, R, t, width, velocity_scaling, max_time)
+    def grasp_motion(self, q_start: np.ndarray, width: float, velocity_scaling: float | None) -> GraspMotion:
+        """See `PlannerBase.grasp_motion`."""
+        return GraspMotion(self, q_start, width, velocity_scaling)
 
     # parts that grasp motions use too --------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from grasp_core.errors import ErrorCode, PlanningError
 from grasp_core.gripper import Gripper
 
 if TYPE_CHECKING:
-    from arm_control.planning.builtin import BuiltinPlanner
+    from arm_control.planning.base import PlannerBase
 
 PREGRASP_DISTANCES = (0.08, 0.12, 0.05)  # m back along the approach, in the order of preference
 LIFT_DISTANCES = (0.15, 0.12, 0.08, 0.05)  # m up in the world
@@ -68,18 +68,21 @@ class GraspMotion:
         PlanningError: INVALID_GOAL, OUT_OF_LIMITS or START_IN_COLLISION for the start.
     """
 
-    def __init__(self, planner: BuiltinPlanner, q_start: np.ndarray, width: float, velocity_scaling: float | None):
+    def __init__(self, planner: PlannerBase, q_start: np.ndarray, width: float, velocity_scaling: float | None):
         self.planner, self.kin, self.world = planner, planner.kin, planner.world
         self.q_start = self.kin.check_joints(q_start, "start joints")
         self.limits = planner.limits(velocity_scaling)
-        self.out = escape(self.world, planner.inverse, self.q_start, width)
+        self.open(width)
+
+    def open(self, width: float) -> None:
+        """Plan with an opening of `width` m from here on; PlanningError START_IN_COLLISION."""
         self.width = width
+        self.out = escape(self.world, self.planner.inverse, self.q_start, width)
 
     def plan(self, T: np.ndarray, held: HeldObject | None = None, width: float | None = None) -> GraspPlan:
         """The whole motion for grasp `T`; PlanningError with the code of the stage that got furthest."""
         if width is not None and width != self.width:
-            self.width = width
-            self.out = escape(self.world, self.planner.inverse, self.q_start, width)
+            self.open(width)
         self.spent: dict[str, float] = {}
         error: PlanningError | None = None
         searches = 0
@@ -224,7 +227,7 @@ def _further(old: PlanningError | None, new: PlanningError) -> PlanningError:
 
 
 def search_grasps(
-    planner: BuiltinPlanner,
+    planner: PlannerBase,
     q_start: np.ndarray,
     R: np.ndarray,
     t: np.ndarray,
@@ -240,7 +243,7 @@ def search_grasps(
             f"grasps: shapes {R.shape}, {t.shape}, {width.shape}, expected (N, 3, 3), (N, 3), (N,)",
             ErrorCode.INVALID_GOAL,
         )
-    motion = GraspMotion(planner, q_start, planner.gripper.max_width, velocity_scaling)
+    motion = planner.grasp_motion(q_start, planner.gripper.max_width, velocity_scaling)
     rejected: list[Rejection] = []
     began = perf_counter()
     for i in range(n):
