@@ -41,10 +41,12 @@ _AWAY = {  # a node or its data went away: worth waiting for
     ErrorCode.STALE_DATA,
     ErrorCode.NO_TF,
     ErrorCode.DETECTOR_FAILED,
+    ErrorCode.PLANNER_UNAVAILABLE,
     ErrorCode.CONTROLLER_UNAVAILABLE,
     ErrorCode.NO_JOINT_STATES,
     ErrorCode.GRIPPER_UNAVAILABLE,
 }
+_FINAL = {ErrorCode.DRY_RUN, ErrorCode.NOT_ARMED, ErrorCode.STOPPED}  # what an operator wants: the run is over
 _NEARLY_OPEN = 0.005  # m
 _RECOVERY_PAUSE = 1.0  # s before the first look whether things are back
 
@@ -103,7 +105,8 @@ class PickRun:
             self.ctx.cancel.check()
             end = self._limits_reached() or self._round()
             if end is not None:
-                self._leave_nothing_held()
+                if end[0] not in _FINAL:
+                    self._leave_nothing_held()
                 return end
 
     def _round(self) -> tuple[ErrorCode, str] | None:
@@ -196,6 +199,8 @@ class PickRun:
         self.ctx.failed.forget()
 
     def _after_failure(self, last: StageResult) -> tuple[ErrorCode, str] | None:
+        if last.code in _FINAL:
+            return last.code, last.message
         attempt = self.attempts[-1]
         self._in_a_row += 1
         self._nothing = 0
