@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from grasp_core.errors import ErrorCode, ExecutionError
 
 
 class Cancelled(ExecutionError):
-    """The goal was cancelled; the message says by whom."""
+    """The goal was cancelled (CANCELLED) or stopped by an operator (STOPPED); the message says by whom."""
 
     code = ErrorCode.CANCELLED
 
@@ -22,16 +23,35 @@ class CancelToken:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners: list[threading.Event] = []
+        self._children: list[CancelToken] = []
         self._reason: str | None = None
+        self._code = ErrorCode.CANCELLED
 
-    def cancel(self, reason: str) -> None:
-        """Cancel; every wait with this token ends now."""
+    def cancel(self, reason: str, code: ErrorCode = ErrorCode.CANCELLED) -> None:
+        """Cancel; every wait with this token, or with a child of it, ends now."""
         with self._lock:
             if self._reason is None:
-                self._reason = reason
-            listeners = list(self._listeners)
+                self._reason, self._code = reason, code
+            listeners, children = list(self._listeners), list(self._children)
         for event in listeners:
             event.set()
+        for child in children:
+            child.cancel(reason, code)
+
+    @contextmanager
+    def child(self) -> Iterator[CancelToken]:
+        """A token that is cancelled with this one, or alone: what it stops may go on under this one."""
+        child = CancelToken()
+        with self._lock:
+            self._children.append(child)
+            reason, code = self._reason, self._code
+        if reason is not None:
+            child.cancel(reason, code)
+        try:
+            yield child
+        finally:
+            with self._lock:
+                self._children.remove(child)
 
     @property
     def cancelled(self) -> bool:
@@ -41,7 +61,7 @@ class CancelToken:
     def check(self) -> None:
         """Raise `Cancelled` once cancelled."""
         if self._reason is not None:
-            raise Cancelled(self._reason)
+            raise Cancelled(self._reason, self._code)
 
     def sleep(self, seconds: float) -> None:
         """Wait on the steady clock; raise `Cancelled` as soon as cancelled."""

@@ -24,6 +24,11 @@ OPEN = Stage("retreat", lambda ctx: f"opened to {ctx.gripper.move(ctx.model.max_
 
 _NO_MOTION = {
     ErrorCode.CANCELLED,
+    ErrorCode.STOPPED,
+    ErrorCode.NOT_ARMED,
+    ErrorCode.DRY_RUN,
+    ErrorCode.STALE_DATA,
+    ErrorCode.NO_TF,
     ErrorCode.CONTROLLER_UNAVAILABLE,
     ErrorCode.NO_JOINT_STATES,
     ErrorCode.GRIPPER_UNAVAILABLE,

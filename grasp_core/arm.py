@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, PrivateAttr, model_validator
 from typing_extensions import Self
 
@@ -29,6 +31,7 @@ class ArmProfile(config.StrictModel):
     flange_frame: str
     planning_group: str
     joints: tuple[str, ...]
+    position_limits: tuple[tuple[float, float], ...] | None = None
     max_velocity: tuple[Positive, ...]
     max_acceleration: tuple[Positive, ...]
     max_tcp_velocity: Positive
@@ -41,7 +44,12 @@ class ArmProfile(config.StrictModel):
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
-        lengths = {"max_velocity": self.max_velocity, "max_acceleration": self.max_acceleration}
+        lengths: dict[str, tuple] = {"max_velocity": self.max_velocity, "max_acceleration": self.max_acceleration}
+        if self.position_limits is not None:
+            lengths["position_limits"] = self.position_limits
+            for joint, (low, high) in zip(self.joints, self.position_limits, strict=False):
+                if low >= high:
+                    raise ValueError(f"position_limits of {joint}: expected low < high, got {low} and {high}")
         lengths |= {f"poses.{name}": pose for name, pose in self.poses.items()}
         for key, values in lengths.items():
             if len(values) != len(self.joints):
@@ -60,6 +68,12 @@ class ArmProfile(config.StrictModel):
     def dof(self) -> int:
         """Number of joints."""
         return len(self.joints)
+
+    def position_limits_array(self) -> NDArray[np.float64]:
+        """(2, dof) rad: lowest and highest positions of the profile; infinite where it leaves them to the URDF."""
+        if self.position_limits is None:
+            return np.array([[-np.inf], [np.inf]]).repeat(self.dof, axis=1)
+        return np.array(self.position_limits).T
 
     @property
     def urdf_path(self) -> Path:

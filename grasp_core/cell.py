@@ -16,6 +16,7 @@ from grasp_core.camera import CameraProfile
 from grasp_core.errors import ConfigError, InputError
 
 Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
 Vector2 = tuple[float, float]
 Vector3 = tuple[float, float, float]
 
@@ -102,6 +103,14 @@ class Container(config.StrictModel):
         return [Obstacle(n, np.array(c), np.array(s)) for n, c, s in boxes]
 
 
+class Safety(config.StrictModel):
+    """What no motion may leave, whoever planned it: of the fingertips in the base frame, m; of the approach, rad."""
+
+    workspace: BoxModel | None = None
+    min_height: NonNegative = 0.0  # over table, bin or tray
+    max_tilt: Annotated[float, Field(gt=0, le=np.pi)] = np.pi / 2  # of a grasp's approach from straight down
+
+
 class MountedCamera(config.StrictModel):
     """A camera of the cell: profile, topic names, and the pose of its colour optical frame in ``parent``.
 
@@ -167,6 +176,7 @@ class Cell(config.StrictModel):
     bin: Container | None = None
     tray: Container | None = None
     cameras: tuple[MountedCamera, ...]
+    safety: Safety = Safety()
     poses: dict[str, tuple[float, ...]] = Field(default_factory=dict)
 
     @classmethod
@@ -194,6 +204,16 @@ class Cell(config.StrictModel):
     def support_height(self) -> float:
         """Height of the surface that the objects stand on, m in the base frame."""
         return self.table.height + (self.bin.floor_thickness if self.bin else 0.0)
+
+    def support_below(self, points: ArrayLike) -> NDArray[np.float64]:
+        """Height of table, bin floor or tray floor below ``points`` (..., 3), m in the base frame -> (...)."""
+        points = np.asarray(points, dtype=np.float64)
+        height = np.full(points.shape[:-1], self.table.height)
+        for container in (self.bin, self.tray):
+            if container is not None:
+                inside = (np.abs(points[..., :2] - container.center) <= np.array(container.size) / 2.0).all(axis=-1)
+                height[inside] += container.floor_thickness
+        return height
 
     def obstacle_boxes(self) -> list[Obstacle]:
         """Table, bin and tray as solid boxes in the base frame."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from arm_control.cancel import CancelToken
@@ -20,11 +21,32 @@ class JointSource(Protocol):
 class TrajectoryDriver(Protocol):
     """Executes joint trajectories."""
 
-    def execute(self, trajectory: Trajectory, cancel: CancelToken, settle: bool = True) -> None:
+    def execute(
+        self,
+        trajectory: Trajectory,
+        cancel: CancelToken,
+        settle: bool = True,
+        again: Callable[[], Trajectory] | None = None,
+    ) -> None:
         """Block until the arm has arrived (and stands still, with `settle`); ExecutionError otherwise.
 
-        Whatever ends it (error, cancellation) has stopped the arm before it raises.
+        Whatever ends it (error, cancellation) has stopped the arm before it raises. `again` plans the rest of the
+        motion from where the arm stands then: after a pause.
         """
+        ...
+
+    def moving(self) -> bool:
+        """Whether a trajectory is being executed or the arm still moves."""
+        ...
+
+
+class WatchedTrajectoryDriver(Protocol):
+    """As `TrajectoryDriver`, without pauses, but with a check of one's own."""
+
+    def execute(
+        self, trajectory: Trajectory, cancel: CancelToken, settle: bool, check: Callable[[], None] | None
+    ) -> None:
+        """`check` runs every 50 ms while the arm moves; what it raises stops the arm, and is raised."""
         ...
 
     def moving(self) -> bool:
@@ -56,4 +78,11 @@ class GripperDriver(Protocol):
         ...
 
 
-__all__ = ["GripperDriver", "JointSample", "JointSource", "PendingMove", "TrajectoryDriver"]
+__all__ = [
+    "GripperDriver",
+    "JointSample",
+    "JointSource",
+    "PendingMove",
+    "TrajectoryDriver",
+    "WatchedTrajectoryDriver",
+]

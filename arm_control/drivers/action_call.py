@@ -77,6 +77,7 @@ class Call:
         self._accepting = accepting
         self._handle: Any = None
         self._results: list[Any] = []
+        self._anew = False
         self._last_probe = self._last_look = self._last_seen = time.monotonic()
 
     def wait(self, timeout: float, cancel: CancelToken, check: Callable[[], None] | None = None) -> tuple[int, Any]:
@@ -91,6 +92,10 @@ class Call:
         except BaseException:
             self.stop()
             raise
+
+    def begin_anew(self) -> None:
+        """Count the time limit of `wait` anew from now: the server told that it waits on purpose."""
+        self._anew = True
 
     def stop(self) -> bool:
         """Cancel the goal, also when it is accepted only later; True when it is known to have ended."""
@@ -124,6 +129,8 @@ class Call:
                 check()
 
         while self._ended() is None:
+            if self._anew:
+                self._anew, patience = False, Patience(timeout, lambda: self._caller.clock.now().nanoseconds)
             left = patience.left()
             if left <= 0.0:
                 raise ExecutionError(f"{name} did not finish within {timeout:.1f} s", codes.timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,8 +88,14 @@ class TrajectoryClient:
                 ErrorCode.BUSY,
             )
 
-    def execute(self, trajectory: Trajectory, cancel: CancelToken, settle: bool = True) -> None:
-        """Execute from where the arm stands.
+    def execute(
+        self,
+        trajectory: Trajectory,
+        cancel: CancelToken,
+        settle: bool = True,
+        check: Callable[[], None] | None = None,
+    ) -> None:
+        """Execute from where the arm stands; `check` runs every 50 ms meanwhile and may raise.
 
         ExecutionError: NO_JOINT_STATES (missing or stale, also while moving), CONTROLLER_UNAVAILABLE (no server, no
         answer in 2 s, server lost), CONTROLLER_ABORTED (rejected, aborted, not finished in time, not arrived);
@@ -98,8 +105,8 @@ class TrajectoryClient:
         self._check_start(trajectory)
         self._running = True
         try:
-            call = self._caller.start(_goal(trajectory), cancel)
-            self._follow(call, trajectory, cancel)
+            call = self._caller.start(FollowJointTrajectory.Goal(trajectory=to_msg(trajectory)), cancel)
+            self._follow(call, trajectory, cancel, check)
             if settle:
                 self._settle(trajectory)
         except Cancelled:
@@ -119,9 +126,17 @@ class TrajectoryClient:
                 f"(allowed: {self._watch.start_tolerance}): the arm was moved after planning; not sent",
             )
 
-    def _follow(self, call: Call, trajectory: Trajectory, cancel: CancelToken) -> None:
+    def _follow(
+        self, call: Call, trajectory: Trajectory, cancel: CancelToken, check: Callable[[], None] | None
+    ) -> None:
         limit = trajectory.duration * self._watch.factor + self._watch.margin
-        status, result = call.wait(limit, cancel, check=self._joints.arm)
+
+        def watch() -> None:
+            self._joints.arm()
+            if check is not None:
+                check()
+
+        status, result = call.wait(limit, cancel, watch)
         if status == GoalStatus.STATUS_SUCCEEDED and result.error_code == FollowJointTrajectory.Result.SUCCESSFUL:
             return
         if status == GoalStatus.STATUS_CANCELED:
@@ -146,17 +161,16 @@ class TrajectoryClient:
             return False
 
 
-def _goal(trajectory: Trajectory) -> FollowJointTrajectory.Goal:
-    """The goal of a trajectory; a zero stamp means: start now."""
-    goal = FollowJointTrajectory.Goal(trajectory=JointTrajectory(joint_names=list(trajectory.names)))
+def to_msg(trajectory: Trajectory) -> JointTrajectory:
+    """The message of a trajectory; its zero stamp means: start now."""
     rows = zip(trajectory.times, trajectory.q, trajectory.qd, trajectory.qdd, strict=True)
-    goal.trajectory.points = [
+    points = [
         JointTrajectoryPoint(
             positions=q.tolist(), velocities=qd.tolist(), accelerations=qdd.tolist(), time_from_start=_duration(t)
         )
         for t, q, qd, qdd in rows
     ]
-    return goal
+    return JointTrajectory(joint_names=list(trajectory.names), points=points)
 
 
 def _duration(seconds: float) -> Duration:

@@ -1,21 +1,18 @@
 """arm_node: executes grasps and moves, through the drivers that the arm and gripper profiles name.
 
 Actions `execute_grasp` (ExecuteGrasp) and `move_to` (MoveTo), one goal at a time over both; another goal meanwhile is
-rejected. Publishes `~/held_object` (visualization_msgs/Marker in the flange frame, latched; DELETE: nothing is held),
-`~/status` (diagnostic_msgs/DiagnosticStatus, latched) and `/diagnostics`.
+rejected. Services `~/arm`, `~/pause`, `~/resume`, `~/stop`. Topics: docs/NODES.md.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from typing import Any
 
 import numpy as np
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from seegrasp_msgs.action import ExecuteGrasp, MoveTo
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
@@ -23,22 +20,27 @@ from arm_control.cancel import CancelToken, wait_until
 from arm_control.drivers.gripper import GripperClient
 from arm_control.drivers.joint_states import JointStateMonitor
 from arm_control.drivers.trajectory import TrajectoryClient
-from arm_control.grasping import grasp
-from arm_control.moves import Target, TargetKind, named_pose
+from arm_control.guarded import Safety
+from arm_control.interlock import Interlock
+from arm_control.limits import SafetyLimits
+from arm_control.moves import named_pose
+from arm_control.nodes.arm_goals import ArmGoals
 from arm_control.nodes.arm_state import ArmState
-from arm_control.nodes.goals import ActiveGoal, GoalGate, GoalServer
-from arm_control.nodes.requests import parse_candidates, parse_gripper, parse_scaling, parse_target
+from arm_control.nodes.goals import GoalGate
+from arm_control.nodes.heartbeat import Heartbeat, HeartbeatWatch
+from arm_control.nodes.operator_services import OperatorServices
 from arm_control.nodes.scene import CloudBuffer
+from arm_control.nodes.shown import PlanPublisher
 from arm_control.nodes.status import HeldPublisher, StatusPublisher
-from arm_control.planning import MotionPlanner, Trajectory, make_planner
-from arm_control.stages.context import ArmContext, Detection, GraspSettings
-from arm_control.stages.result import timings
+from arm_control.planning import MotionPlanner, make_planner
+from arm_control.stages.context import GraspSettings
+from arm_control.watchdog import MotionWatchdog, Vital
 from grasp_core.arm import ArmProfile
 from grasp_core.cell import Cell
-from grasp_core.errors import ConfigError, SeegraspError, StaleError
+from grasp_core.errors import ConfigError, ErrorCode, SeegraspError
 from grasp_core.gripper import Gripper
 from grasp_ros import qos
-from grasp_ros.conversions import stamp_to_ns, timings_to_msgs
+from grasp_ros.conversions import stamp_to_ns
 from grasp_ros.diagnostics import ERROR, WARN, Diagnostics, Report
 from grasp_ros.params import Params
 from grasp_ros.runtime import run_node
@@ -47,6 +49,7 @@ from grasp_ros.tf_listener import TfListener
 _THREADS = 4
 _TF_TIMEOUT = 0.5  # s
 _URDF_TIMEOUT = 3.0  # s after the start: the latched URDF is on its way
+_END_TIMEOUT = 5.0  # s for the goal to end when the node does
 
 
 class ArmNode(Node):
@@ -61,16 +64,22 @@ class ArmNode(Node):
             params.declare("gripper", "", "gripper profile; empty: the cell's") or self.cell.gripper
         )
         self._planner_name = params.declare("planner", "builtin", "motion planner: builtin")
-        cloud_topic = params.declare("cloud_topic", "/camera_node/cloud", "clouds of the scene")
+        cloud_topic = params.declare("cloud_topic", "camera_node/cloud", "clouds of the scene")
         self._max_scene_age = params.declare("max_scene_age", 15.0, "s: no grasp in an older picture", 0.1, 600.0)
         joint_age = params.declare("joint_state_timeout", 1.0, "s: joint states older than this are stale", 0.05, 10.0)
         client_timeout = params.declare(
             "client_timeout", 2.0, "s without a client until its goal is cancelled", 0.5, 60.0
         )
-        self._settings = GraspSettings(
+        settings = GraspSettings(
             plan_time=params.declare("plan_time", 3.0, "s to find a path to one of the candidates", 0.1, 60.0),
             held_width=params.declare("held_width", 0.003, "m: closed further than this is empty", 0.0, 0.05),
         )
+        self.interlock = Interlock(
+            params.declare("armed", False, "whether goals may move the arm before somebody calls ~/arm")
+        )
+        dry_run = params.declare("dry_run", False, "plan and show motions, never move arm or gripper")
+        speed = params.declare("speed", 1.0, "part of the profile's speeds that is used at most", 0.01, 1.0)
+        timeouts = _Timeouts(params)
         params.check_unknown()
         if self.cell.base_frame != self.arm.base_frame:
             raise ConfigError(
@@ -90,20 +99,27 @@ class ArmNode(Node):
         group = ReentrantCallbackGroup()
         self.trajectory = TrajectoryClient(self, driver.trajectory_action, self.joints, group)
         self.gripper = GripperClient(self, self.model, self.joints, group)
-        self.state = ArmState(self.model, self.cell, self._max_scene_age, self._settings.held_width)
+        self.state = ArmState(self.model, self.cell, self._max_scene_age, settings.held_width)
         self._urdf = ""
         self._planner: MotionPlanner | None = None
         self._planner_error = f"no URDF on {driver.robot_description}: start the driver or robot_state_publisher"
-        self._status = StatusPublisher(self)
-        self._held = HeldPublisher(self, self.arm.flange_frame, self.model)
-        self.gate = GoalGate(self, client_timeout)
-        self.context.on_shutdown(self._on_shutdown)
-        self._servers = (
-            GoalServer(self, self.gate, ExecuteGrasp, "execute_grasp", self._execute_grasp),
-            GoalServer(self, self.gate, MoveTo, "move_to", self._move_to),
+        self.status = StatusPublisher(self)
+        self.held = HeldPublisher(self, self.arm.flange_frame, self.model)
+        self.shown = PlanPublisher(self, self.arm.base_frame, self.model)
+        self.safety = Safety(
+            self.interlock,
+            SafetyLimits(self.arm, self.model, self.cell, speed),
+            MotionWatchdog(self._vitals(timeouts)),
+            dry_run,
+            self.get_logger(),
         )
+        self.gate = GoalGate(self, client_timeout)
+        self._operator = OperatorServices(self, self.interlock, self.gate)
+        heartbeat = Heartbeat(self, lambda: self.interlock.moving)
+        self.interlock.on_motion = heartbeat.beat
+        self._goals = ArmGoals(self, settings, self._max_scene_age)
         Diagnostics(self).add("state", self._report)
-        self._status.set("idle")
+        self.status.set("idle")
 
     def now_ns(self) -> int:
         """ROS time in ns."""
@@ -135,142 +151,61 @@ class ArmNode(Node):
             self._planner_error = f"no planner for the URDF on {self.arm.driver.robot_description}: {error}"
             self.get_logger().error(self._planner_error)
 
-    def _on_shutdown(self) -> None:
-        self.gate.cancel("the node is shutting down")
-
-    def _lookup(self, frame: str, stamp: int) -> np.ndarray:
+    def lookup(self, frame: str, stamp: int) -> np.ndarray:
+        """T_base_frame (4, 4) at a time in ns (0: the newest), waiting a little for it; FrameError."""
         if frame == self.arm.base_frame:
             return np.eye(4)
         return self._tf.lookup(self.arm.base_frame, frame, stamp or None, timeout_s=_TF_TIMEOUT)
 
-    def _require_planner(self, cancel: CancelToken) -> MotionPlanner:
+    def require_planner(self, cancel: CancelToken) -> MotionPlanner:
+        """The planner, waiting a little for the URDF; ConfigError."""
         wait_until(lambda: self._planner is not None or bool(self._urdf), _URDF_TIMEOUT, cancel)
         if self._planner is None:
             raise ConfigError(self._planner_error)
         return self._planner
 
-    # execute_grasp
+    def require_armed(self) -> None:
+        """ExecutionError NOT_ARMED, except in a dry run."""
+        if not self.safety.dry_run:
+            self.interlock.check()
 
-    def _execute_grasp(self, request: ExecuteGrasp.Goal, goal: ActiveGoal) -> ExecuteGrasp.Result:
-        detection = parse_candidates(request, self.model, self.arm.base_frame, self._lookup)
-        scaling = parse_scaling(request.velocity_scaling)
-        planner = self._require_planner(goal.cancel)
-        self.trajectory.await_rest(goal.cancel)
-        self.state.refresh(self.joints)
-        self.state.require_empty(self.gripper)
-        ctx = self._grasp_context(planner, detection, scaling, goal)
-        decisive, results = grasp(ctx)
-        self.state.grasped(ctx.held, ctx.width, ctx.points if ctx.scene is None else ctx.scene, detection.stamp)
-        self._held.publish(ctx.held, self.now_ns())
-        self._status.set("idle")
-        told = f"execute_grasp: {decisive.stage}: {decisive.code.name}: {decisive.message}"
-        if decisive.ok:
-            self.get_logger().info(told)
-        else:
-            self.get_logger().warning(told)
-        return ExecuteGrasp.Result(
-            error_code=int(decisive.code),
-            error_msg="" if decisive.ok else decisive.message,
-            stage=decisive.stage,
-            executed=ctx.executed,
-            tried=ctx.tried,
-            width=float(ctx.width) if np.isfinite(ctx.width) else 0.0,
-            timings=timings_to_msgs(timings(results)),
-        )
+    # what must live while the arm moves
 
-    def _grasp_context(
-        self, planner: MotionPlanner, detection: Detection, scaling: float | None, goal: ActiveGoal
-    ) -> ArmContext:
-        feedback = ExecuteGrasp.Feedback(stage="plan", candidate=-1)
+    def _vitals(self, timeouts: _Timeouts) -> list[Vital]:
+        watch = HeartbeatWatch(self.data, timeouts.guard_topic)
+        vitals = [
+            Vital(
+                watch.topic,
+                watch.age,
+                timeouts.heartbeat,
+                ErrorCode.STOPPED,
+                "start pick_node, which stops the arm should arm_node die (parameter require_guard)",
+                timeouts.require_guard,
+            ),
+            Vital(
+                "/tf",
+                lambda: float("inf") if self._tf.age_s is None else self._tf.age_s,
+                timeouts.tf,
+                ErrorCode.NO_TF,
+                "is the arm's driver or robot_state_publisher still running?",
+            ),
+        ]
+        if timeouts.camera > 0.0:
+            todo = "is the camera still connected, and camera_node running? (parameter camera_timeout)"
+            vitals.append(Vital(self.clouds.topic, self.clouds.age, timeouts.camera, ErrorCode.STALE_DATA, todo))
+        return vitals
 
-        def on_stage(stage: str) -> None:
-            feedback.stage = stage
-            goal.feedback(feedback)
-            self._status.set(f"execute_grasp: {stage}")
-
-        def on_candidate(index: int) -> None:
-            feedback.candidate = index
-
-        return ArmContext(
-            planner,
-            self.trajectory,
-            self.gripper,
-            self.joints,
-            self.model,
-            self.cell,
-            detection.grasps,
-            self._scene(detection.stamp),
-            goal.cancel,
-            self._settings,
-            scaling,
-            on_stage,
-            on_candidate,
-            self.get_logger(),
-        )
-
-    def _scene(self, stamp: int) -> np.ndarray:
-        """Points (N, 3) in the base frame of the cloud that the candidates were found in; StaleError."""
-        age = (self.now_ns() - stamp) * 1e-9
-        if not -1.0 <= age <= self._max_scene_age:
-            raise StaleError(
-                f"candidates are stamped {age:.1f} s before now (allowed: 0 to {self._max_scene_age} s, parameter "
-                "max_scene_age): detect again"
-            )
-        cloud = self.clouds.at(stamp)
-        T_base_cloud = self._lookup(cloud.frame, cloud.stamp)
-        return cloud.transformed(T_base_cloud, self.arm.base_frame).points
-
-    # move_to
-
-    def _move_to(self, request: MoveTo.Goal, goal: ActiveGoal) -> MoveTo.Result:
-        target = parse_target(request, self.arm, self._lookup)
-        width = parse_gripper(request, self.model)
-        scaling = parse_scaling(request.velocity_scaling)
-        took: dict[str, float] = {}
-        self.trajectory.await_rest(goal.cancel)
-        self.state.refresh(self.joints)
-        if target.kind != TargetKind.HERE:
-            path = self._timed("plan", goal, took, lambda: self._plan(target, scaling, goal.cancel))
-            self._timed("move", goal, took, lambda: self.trajectory.execute(path, goal.cancel))
-        if width is not None:
-            self._timed("gripper", goal, took, lambda: self._set_gripper(width, goal.cancel))
-        self._status.set("idle")
-        return MoveTo.Result(timings=timings_to_msgs(took))
-
-    def _timed(self, stage: str, goal: ActiveGoal, took: dict[str, float], step: Any) -> Any:
-        goal.cancel.check()
-        goal.feedback(MoveTo.Feedback(stage=stage))
-        self._status.set(f"move_to: {stage}")
-        started = time.monotonic()
-        try:
-            return step()
-        finally:
-            took[stage] = (time.monotonic() - started) * 1e3
-
-    def _plan(self, target: Target, scaling: float | None, cancel: CancelToken) -> Trajectory:
-        planner = self._require_planner(cancel)
-        if self.state.update_held(self.gripper) is None:
-            self._held.publish(None, self.now_ns())
-        q, width = self.joints.arm().q, self.gripper.width()
-        newest = self.clouds.newest_stamp()
-        points = self.state.scene(self.now_ns(), newest, self._scene)
-        path, note = self.state.plan(planner, target, q, width, points, self.arm, scaling)
-        if note:
-            self.get_logger().warning(note)
-        return path
-
-    def _set_gripper(self, width: float, cancel: CancelToken) -> None:
-        closing = width < self.gripper.width()
-        if not closing:
-            self.state.released()
-            self._held.publish(None, self.now_ns())
-        self.gripper.move(width, cancel, allow_stall=closing)
+    def close(self) -> None:
+        """Stop the arm while everything still spins."""
+        self.gate.cancel("the node is shutting down")
+        wait_until(lambda: self.gate.active is None, _END_TIMEOUT, None)
 
     # diagnostics
 
     def _report(self) -> Report:
         goal = self.gate.active
         report = Report(values={"goal": goal.action if goal else "", "holding": self.state.held is not None})
+        self._report_safety(report)
         if self._planner is None:
             report.worse(ERROR, self._planner_error)
         try:
@@ -288,10 +223,35 @@ class ArmNode(Node):
         report.values = {**report.values, "joint_state_age_s": self.joints.age(), "cloud_age_s": age}
         return report
 
+    def _report_safety(self, report: Report) -> None:
+        lock, safety = self.interlock, self.safety
+        report.values = {**report.values, "armed": lock.armed, "paused": lock.paused, "speed": safety.limits.speed}
+        if safety.dry_run:
+            report.worse(WARN, "dry run: nothing is moved (parameter dry_run)")
+        elif not lock.armed:
+            report.worse(WARN, "not armed: no goal moves the arm before `seegrasp arm`")
+        if lock.paused:
+            report.worse(WARN, f"paused by {lock.paused}: goals wait for `seegrasp resume`")
+
     def destroy_node(self) -> None:
         """Also ends the data node."""
         self.data.destroy_node()
         super().destroy_node()
+
+
+class _Timeouts:
+    """Parameters: for how long something may be silent while the arm moves, s."""
+
+    def __init__(self, params: Params) -> None:
+        self.camera = params.declare(
+            "camera_timeout", 2.0, "s without a cloud until a motion is stopped; 0: go on without", 0.0, 60.0
+        )
+        self.tf = params.declare("tf_timeout", 1.0, "s without /tf until a motion is stopped", 0.05, 60.0)
+        self.guard_topic = params.declare("guard_topic", "pick_node/heartbeat", "signs of life of the guard, pick_node")
+        self.heartbeat = params.declare(
+            "heartbeat_timeout", 0.5, "s without the guard until a motion is stopped", 0.1, 60.0
+        )
+        self.require_guard = params.declare("require_guard", False, "no motion while the guard does not live")
 
 
 def make_nodes() -> list[Node]:

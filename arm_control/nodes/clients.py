@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -59,7 +60,7 @@ class ArmClient:
         base_frame: str,
         joints: JointStateMonitor,
         callback_group: CallbackGroup,
-        held_topic: str = "/arm_node/held_object",
+        held_topic: str = "arm_node/held_object",
     ) -> None:
         self._gripper = gripper
         self._base_frame = base_frame
@@ -68,6 +69,7 @@ class ArmClient:
         self._grasp = ActionCaller(node, ExecuteGrasp, "execute_grasp", _ARM_CODES, callback_group, _ACCEPT_TIMEOUT)
         self._lock = threading.Lock()
         self._marker: Marker | None = None
+        self.paused = False  # what arm_node's feedback told last
         data.create_subscription(Marker, held_topic, self._on_marker, qos.LATCHED)
 
     def available(self) -> bool:
@@ -84,18 +86,31 @@ class ArmClient:
             goal.pose.header.frame_id = self._base_frame
         if gripper_width is not None:
             goal.set_gripper, goal.gripper_width = True, float(gripper_width)
-        _, result = self._move.start(goal, cancel).wait(_MOVE_TIMEOUT, cancel)
+        _, result = self._finish(self._move, goal, _MOVE_TIMEOUT, cancel)
         if result.error_code != ErrorCode.NONE:
             raise error_of(result.error_code, result.error_msg)
 
     def execute_grasp(self, detection: Detection, cancel: CancelToken) -> GraspOutcome:
         """Hand the candidates over; the outcome also of a failure. Only a failed call itself raises."""
         candidates = grasps_to_msg(detection.grasps, detection.frame, detection.stamp, gripper_name=self._gripper.name)
-        call = self._grasp.start(ExecuteGrasp.Goal(candidates=candidates), cancel)
-        _, r = call.wait(_GRASP_TIMEOUT, cancel)
+        _, r = self._finish(self._grasp, ExecuteGrasp.Goal(candidates=candidates), _GRASP_TIMEOUT, cancel)
         return GraspOutcome(
             r.error_code, r.error_msg, r.stage, r.executed, r.tried, float(r.width), timings_from_msgs(r.timings)
         )
+
+    def _finish(self, caller: ActionCaller, goal: Any, timeout: float, cancel: CancelToken) -> tuple[int, Any]:
+        """Until the goal has ended; the time that arm_node is paused does not count."""
+        patience: list[Callable[[], None]] = []
+
+        def on_feedback(feedback: Any) -> None:
+            paused = feedback.stage == "paused"
+            if paused and patience:
+                patience[0]()
+            self.paused = paused
+
+        call = caller.start(goal, cancel, on_feedback)
+        patience.append(call.begin_anew)
+        return call.wait(timeout, cancel)
 
     def held(self) -> HeldObject | None:
         """What arm_node last said to hold."""

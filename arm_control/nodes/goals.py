@@ -5,10 +5,15 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from rclpy.action import ActionServer, CancelResponse, GoalResponse
+from rclpy.action import (
+    ActionServer,
+    CancelResponse,
+    GoalResponse,
+    get_action_client_names_and_types_by_node,
+)
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
@@ -30,13 +35,16 @@ class ActiveGoal:
         self.started = time.monotonic()
         self.client_seen = time.monotonic()
         self.stopped_by_client = False
+        self.cause = action
         self._handle: ServerGoalHandle | None = None
         self._feedback: Any = None
         self._lock = threading.Lock()
 
-    def bind(self, handle: ServerGoalHandle) -> None:
-        """Attach the accepted goal's handle."""
+    def bind(self, handle: ServerGoalHandle, clients: Sequence[str]) -> None:
+        """Attach the accepted goal's handle; `clients`: the nodes that may have sent it."""
         self._handle = handle
+        goal_id = bytes(handle.goal_id.uuid).hex()[:8]
+        self.cause = f"{self.action} goal {goal_id} of {' or '.join(clients) or 'an unknown client'}"
 
     def feedback(self, msg: Any) -> None:
         """Publish feedback and keep it for the heartbeat."""
@@ -89,11 +97,11 @@ class GoalGate:
         with self._lock:
             self._active = None
 
-    def cancel(self, reason: str) -> None:
+    def cancel(self, reason: str, code: ErrorCode = ErrorCode.CANCELLED) -> None:
         """Cancel whatever is being executed."""
         active = self._active
         if active is not None:
-            active.cancel.cancel(reason)
+            active.cancel.cancel(reason, code)
 
     def _supervise(self) -> None:
         active = self._active
@@ -151,7 +159,7 @@ class GoalServer:
 
     def _execute(self, handle: ServerGoalHandle) -> Any:
         goal = self._gate.active
-        goal.bind(handle)
+        goal.bind(handle, clients_of(self._node, self._name))
         try:
             result = self._guarded(handle.request, goal)
             self._conclude(handle, goal, result)
@@ -183,6 +191,20 @@ class GoalServer:
     def _canceling(self, handle: ServerGoalHandle) -> bool:
         """rclpy runs the cancel callback just before it changes the goal's state: wait for that."""
         return wait_until(lambda: handle.is_cancel_requested, _CANCEL_STATE_TIMEOUT, None, 0.01)
+
+
+def clients_of(node: Node, action: str) -> list[str]:
+    """Full names of the nodes that are clients of an action: a goal does not tell who sent it."""
+    wanted = node.resolve_topic_name(action)
+    found = []
+    for name, namespace in set(node.get_node_names_and_namespaces()):
+        try:
+            actions = get_action_client_names_and_types_by_node(node, name, namespace)
+        except RuntimeError:  # it has left the graph meanwhile
+            continue
+        if any(known == wanted for known, _ in actions):
+            found.append(f"{namespace.rstrip('/')}/{name}")
+    return sorted(found)
 
 
 def _without_news(feedback: Any) -> Any:

@@ -1,6 +1,6 @@
-"""pick_node: clears a region. Action `pick` (Pick), a client of arm_node and detector_node.
+"""pick_node: clears a region. Action `pick` (Pick), a client of arm_node and detector_node, and arm_node's guard.
 
-Publishes `~/status` (diagnostic_msgs/DiagnosticStatus, latched: the stage) and `/diagnostics`.
+Services `~/pause`, `~/resume`, `~/stop`. Topics: docs/NODES.md.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ from seegrasp_msgs.action import Pick
 from seegrasp_msgs.msg import PickAttempt
 from sensor_msgs.msg import JointState
 
+from arm_control.cancel import wait_until
 from arm_control.drivers.joint_states import JointStateMonitor
 from arm_control.drop import DropSpots
+from arm_control.nodes.arm_guard import ArmGuard
 from arm_control.nodes.clients import ArmClient, DetectorClient
 from arm_control.nodes.goals import ActiveGoal, GoalGate, GoalServer
+from arm_control.nodes.heartbeat import Heartbeat
+from arm_control.nodes.operator_services import PickOperator
 from arm_control.nodes.scene import CloudBuffer
 from arm_control.nodes.status import StatusPublisher
 from arm_control.picking import Attempt, PickLimits, PickRun
@@ -35,6 +39,7 @@ from grasp_ros.runtime import run_node
 
 _THREADS = 4
 _CLOUD_SECONDS = 1.0
+_END_TIMEOUT = 5.0  # s for the run to end when the node does
 
 
 class PickNode(Node):
@@ -47,8 +52,8 @@ class PickNode(Node):
         self.arm = ArmProfile.load(params.declare("arm", "", "arm profile; empty: the cell's") or self.cell.arm)
         gripper = params.declare("gripper", "", "gripper profile; empty: the cell's") or self.cell.gripper
         self.model = Gripper.load(gripper)
-        cloud_topic = params.declare("cloud_topic", "/camera_node/cloud", "clouds of the scene")
-        held_topic = params.declare("held_topic", "/arm_node/held_object", "what arm_node holds")
+        cloud_topic = params.declare("cloud_topic", "camera_node/cloud", "clouds of the scene")
+        held_topic = params.declare("held_topic", "arm_node/held_object", "what arm_node holds")
         self._max_cloud_age = params.declare(
             "max_cloud_age", 2.0, "s: an older newest cloud means no camera", 0.1, 60.0
         )
@@ -60,6 +65,10 @@ class PickNode(Node):
         self._max_failures = params.declare("max_consecutive_failures", 5, "in a row, unless the goal says", 1, 1000)
         self._min_score = params.declare("min_score", 0.2, "worse grasps are left, unless the goal says", 0.0, 1.0)
         self._settings = _settings(params)
+        arm_node = params.declare("arm_node", "arm_node", "name of the node that moves the arm")
+        heartbeat = params.declare(
+            "heartbeat_timeout", 0.5, "s without arm_node in motion until the arm is stopped", 0.1, 60.0
+        )
         params.check_unknown()
         sim_time = Parameter("use_sim_time", value=self.get_parameter("use_sim_time").value)
         self.data = Node(
@@ -75,8 +84,10 @@ class PickNode(Node):
         self._spots = DropSpots(self.cell)
         self._status = StatusPublisher(self)
         self._run: PickRun | None = None
+        self.guard = ArmGuard(self, arm_node, self.arm.driver.trajectory_action, heartbeat)
         self.gate = GoalGate(self, client_timeout)
-        self.context.on_shutdown(self._on_shutdown)
+        self._operator = PickOperator(self, self.gate, self.guard)
+        self._heartbeat = Heartbeat(self, lambda: self.gate.active is not None)
         self._server = GoalServer(self, self.gate, Pick, "pick", self._pick)
         Diagnostics(self).add("state", self._report)
         self._status.set("idle")
@@ -96,6 +107,8 @@ class PickNode(Node):
             self.joints.gripper_position()
         except SeegraspError as error:
             out.append(str(error))
+        if self.guard.problem:
+            out.append(self.guard.problem)
         newest = self.clouds.newest_stamp()
         age = None if newest is None else (self.now_ns() - newest) * 1e-9
         if age is None or abs(age) > self._max_cloud_age:
@@ -105,8 +118,10 @@ class PickNode(Node):
     def _on_joints(self, msg: JointState) -> None:
         self.joints.update(msg.name, msg.position, msg.velocity, stamp_to_ns(msg.header.stamp))
 
-    def _on_shutdown(self) -> None:
+    def close(self) -> None:
+        """End the run, and with it the arm's motion, while everything still spins."""
         self.gate.cancel("the node is shutting down")
+        wait_until(lambda: self.gate.active is None, _END_TIMEOUT, None)
 
     def _pick(self, request: Pick.Goal, goal: ActiveGoal) -> Pick.Result:
         region = self._region(request)

@@ -80,7 +80,9 @@ class Kinematics:
         self.T_flange_tcp = np.asarray(T_flange_tcp, float)
         self.tcp_id = self._add_tcp()
         self.data = self.model.createData()
-        self.lower, self.upper = self.model.lowerPositionLimit.copy(), self.model.upperPositionLimit.copy()
+        low, high = arm.position_limits_array()
+        self.lower = np.maximum(self.model.lowerPositionLimit, low)
+        self.upper = np.minimum(self.model.upperPositionLimit, high)
         if not (np.isfinite(self.lower).all() and np.isfinite(self.upper).all() and (self.lower < self.upper).all()):
             raise ConfigError(f"robot description: joint limits missing or empty: {self.lower} .. {self.upper}")
         home = np.array(arm.poses.get("home", (self.lower + self.upper) / 2))

@@ -12,6 +12,7 @@ import numpy as np
 from arm_control.cancel import CancelToken
 from arm_control.drivers import GripperDriver, JointSource, TrajectoryDriver
 from arm_control.drop import DropSpots
+from arm_control.limits import SafetyLimits
 from arm_control.memory import FailedGrasps
 from arm_control.moves import Target
 from arm_control.planning import GraspPlan, HeldObject, MotionPlanner
@@ -48,6 +49,9 @@ class ArmContext:
     cancel: CancelToken = field(default_factory=CancelToken)
     settings: GraspSettings = field(default_factory=GraspSettings)
     velocity_scaling: float | None = None
+    limits: SafetyLimits | None = None  # of the candidates; None: whatever has a path
+    dry_run: bool = False  # plan and show, move nothing
+    on_plan: Callable[[GraspPlan], None] = lambda _: None
     on_stage: Callable[[str], None] = _silent
     on_candidate: Callable[[int], None] = lambda _: None
     log: Any = field(default_factory=lambda: logging.getLogger("arm_control"))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 
-from arm_control.planning import Rejection
+import numpy as np
+
+from arm_control.planning import GraspPlan, Rejection
 from arm_control.stages.context import ArmContext
-from grasp_core.errors import ErrorCode, PlanningError
+from grasp_core.errors import ErrorCode, ExecutionError, PlanningError
 
 _CHUNK = 4  # candidates between two looks at the cancellation
 
@@ -15,42 +17,61 @@ _CHUNK = 4  # candidates between two looks at the cancellation
 def plan(ctx: ArmContext) -> str:
     """Try the candidates in order until one has approach, descent and lift, or the time is up.
 
-    PlanningError carries the code that occurred most often and the counts of all.
+    PlanningError carries the code that occurred most often and the counts of all; ExecutionError DRY_RUN ends a dry run
+    that has found a path.
     """
     q = ctx.joints.arm().q
     ctx.planner.set_scene(ctx.points, None)
-    grasps = ctx.candidates
+    kept, rejected = _within_limits(ctx)
+    ctx.tried = len(rejected)
     deadline = time.monotonic() + ctx.settings.plan_time
-    rejected: list[Rejection] = []
-    while ctx.tried < len(grasps):
+    for first in range(0, len(kept), _CHUNK):
         ctx.cancel.check()
         left = deadline - time.monotonic()
         if left <= 0.0:
             break
-        ctx.on_candidate(ctx.tried)
-        part = slice(ctx.tried, ctx.tried + _CHUNK)
-        search = ctx.planner.plan_grasps(
-            q, grasps.R[part], grasps.t[part], grasps.width[part], ctx.velocity_scaling, max_time=left
-        )
+        part = kept[first : first + _CHUNK]
+        ctx.on_candidate(int(part[0]))
+        grasps = ctx.candidates[part]
+        search = ctx.planner.plan_grasps(q, grasps.R, grasps.t, grasps.width, ctx.velocity_scaling, max_time=left)
         rejected += search.rejected
-        if search.plan is not None:
-            ctx.plan, ctx.planned = search.plan, part.start + search.index
-            ctx.tried += search.tried
-            ctx.on_candidate(ctx.planned)
-            return f"candidate {ctx.planned} has a path; {ctx.tried} of {len(grasps)} tried{_counts(rejected)}"
         ctx.tried += search.tried
-        if search.tried == 0:
+        if search.plan is not None:
+            return _found(ctx, search.plan, int(part[search.index]), rejected)
+        if search.tried < len(part):
             break
     if not rejected:
         raise PlanningError(
-            f"no time to plan for any of {len(grasps)} candidates in {ctx.settings.plan_time} s", ErrorCode.TIMEOUT
+            f"no time to plan for any of {len(ctx.candidates)} candidates in {ctx.settings.plan_time} s",
+            ErrorCode.TIMEOUT,
         )
     code = Counter(r.code for r in rejected).most_common(1)[0][0]
     example = next(r.message for r in rejected if r.code == code)
     raise PlanningError(
-        f"no path to any of {ctx.tried} candidates tried out of {len(grasps)}{_counts(rejected)}; such as: {example}",
+        f"no path to any of {ctx.tried} candidates tried out of {len(ctx.candidates)}{_counts(rejected)}; such as: "
+        f"{example}",
         code,
     )
+
+
+def _within_limits(ctx: ArmContext) -> tuple[np.ndarray, list[Rejection]]:
+    """Indices of the candidates that keep the cell's limits, in order, and the others as rejected."""
+    grasps = ctx.candidates
+    allowed = np.ones(len(grasps), bool) if ctx.limits is None else ctx.limits.allowed(grasps.R, grasps.t)
+    what = f"beyond max_tilt, workspace or min_height in safety of cell {ctx.cell.name}"
+    return np.flatnonzero(allowed), [
+        Rejection(int(i), ErrorCode.OUT_OF_LIMITS, f"candidate {i} is {what}", 0.0) for i in np.flatnonzero(~allowed)
+    ]
+
+
+def _found(ctx: ArmContext, plan: GraspPlan, index: int, rejected: list[Rejection]) -> str:
+    ctx.plan, ctx.planned = plan, index
+    ctx.on_candidate(index)
+    ctx.on_plan(plan)
+    told = f"candidate {index} has a path; {ctx.tried} of {len(ctx.candidates)} tried{_counts(rejected)}"
+    if ctx.dry_run:
+        raise ExecutionError(f"dry run: {told}; it was shown, nothing was moved", ErrorCode.DRY_RUN)
+    return told
 
 
 def _counts(rejected: list[Rejection]) -> str:

@@ -216,9 +216,9 @@ class FakeEyes(Node):
 
     def _publish(self) -> None:
         if self.publish:
-            self.stamp = self.get_clock().now().nanoseconds
+            stamp = self.stamp = self.get_clock().now().nanoseconds  # `reset` may clear `self.stamp` meanwhile
             points = box_cloud() if self.objects else floor_cloud()
-            self._publisher.publish(cloud_to_msg(Cloud(points, frame="base_link", stamp=self.stamp)))
+            self._publisher.publish(cloud_to_msg(Cloud(points, frame="base_link", stamp=stamp)))
 
     def _detect(self, handle) -> DetectGrasps.Result:
         self.requests.append(handle.request)

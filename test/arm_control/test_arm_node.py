@@ -13,6 +13,7 @@ import pytest
 from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from seegrasp_msgs.action import ExecuteGrasp, MoveTo
 from visualization_msgs.msg import Marker
 
@@ -43,7 +44,7 @@ from test.arm_control.fakes import (
 @pytest.fixture(scope="module")
 def rig(ros) -> SimpleNamespace:
     robot, eyes = FakeRobot(ros.context), FakeEyes(ros.context)
-    arm = ArmNode(context=ros.context)
+    arm = ArmNode(context=ros.context, parameter_overrides=[Parameter("armed", value=True)])
     user = Node("user", context=ros.context)
     markers: list[Marker] = []
     diagnostics: list[DiagnosticArray] = []

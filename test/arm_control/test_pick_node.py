@@ -20,7 +20,7 @@ from test.arm_control.fakes import CELL, GRIPPER, Client, FakeEyes, FakePlanner,
 @pytest.fixture(scope="module")
 def rig(ros) -> SimpleNamespace:
     robot, eyes = FakeRobot(ros.context), FakeEyes(ros.context)
-    arm = ArmNode(context=ros.context)
+    arm = ArmNode(context=ros.context, parameter_overrides=[Parameter("armed", value=True)])
     overrides = [Parameter("recovery_timeout", value=6.0), Parameter("detect_timeout", value=4.0)]
     pick = PickNode(context=ros.context, parameter_overrides=overrides)
     user = Node("user", context=ros.context)
@@ -38,7 +38,7 @@ def fresh(rig) -> None:
     rig.client.feedback.clear()
     rig.planner = rig.arm._planner = FakePlanner()
     rig.arm.state.released()
-    rig.arm._held.publish(None, 0)
+    rig.arm.held.publish(None, 0)
     rig.robot.on_release = lambda: setattr(rig.eyes, "objects", rig.eyes.objects - 1)
     eventually(lambda: rig.arm.gate.active is None and rig.pick.gate.active is None)
     eventually(lambda: not rig.pick.missing() and rig.pick.arm_client.held() is None)
