@@ -9,6 +9,7 @@ from grasp_eval.subcommands import dispatch
 # name -> (module:function, what it is for)
 COMMANDS = {
     "labels": ("grasp_learning.labels_command:main", "dense grasp labels of objects, one file for each"),
+    "scenes": ("grasp_learning.scenes_command:main", "scenes to learn from, one file for each"),
     "check": ("grasp_learning.check_command:main", "how often labels and the physics of the free hand agree"),
 }
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
 from pathlib import Path
 
 from grasp_core.errors import SeegraspError
@@ -22,10 +18,10 @@ from grasp_learning.engine import label_object
 from grasp_learning.label_files import LabelsError, StaleLabels, label_path, load_labels, save_labels
 from grasp_learning.object_labels import PER_POINT
 from grasp_learning.recipe import Recipe
+from grasp_learning.task_pool import run_all
 from grasp_sim.object_sets import ObjectSet, load_object_set
 
 SPACING = 0.005
-QUEUED = 2  # objects handed out per worker: enough that none waits
 
 
 @dataclass(frozen=True)
@@ -74,28 +70,6 @@ def run_task(task: Task) -> Done:
     return Done(task.name, len(labels), False, seconds, save_labels(path, labels), note)
 
 
-def run_all(tasks: Sequence[Task], workers: int) -> Iterator[Done]:
-    """All tasks, in the order in which they end. Raises the first error of any of them, and SeegraspError when a
-    worker dies; what is not begun by then is not begun."""
-    if workers == 1:
-        yield from map(run_task, tasks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        todo = iter(tasks)
-        pending = {pool.submit(run_task, task) for task in islice(todo, QUEUED * workers)}
-        try:
-            while pending:
-                ended, pending = wait(pending, return_when=FIRST_COMPLETED)
-                pending |= {pool.submit(run_task, task) for task in islice(todo, len(ended))}
-                for future in ended:
-                    yield future.result()
-        except BrokenProcessPool as error:
-            raise SeegraspError(f"a worker process died (out of memory?): {error}; try fewer --workers") from error
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 def report(done: Iterable[Done], total: int, progress: Progress) -> str:
     """Show what ends as it ends; returns the last line."""
     count = kept = points = size = 0
@@ -135,7 +109,7 @@ def main(argv: Sequence[str]) -> int:
         except OSError as error:
             raise save_error(args.out, error) from error
         tasks = [Task(args.objects, name, args.gripper, args.spacing, args.out) for name in names]
-        progress.line(report(run_all(tasks, args.workers), len(tasks), progress))
+        progress.line(report(run_all(run_task, tasks, args.workers), len(tasks), progress))
     except (SeegraspError, SaveError) as error:
         print(f"seegrasp learn labels: {error}", file=sys.stderr)
         return 1

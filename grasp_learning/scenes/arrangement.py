@@ -18,6 +18,7 @@ KINDS = {"pile": 0.45, "bin": 0.25, "packed": 0.20, "single": 0.10}  # shares
 COUNTS = {"pile": (2, 15), "bin": (2, 15), "packed": (2, 8), "single": (1, 1)}  # objects, both included
 PACKED_TRIES = 60
 STAGE = "seegrasp"  # protocol whose stage is varied
+CHOICE = 3  # objects to choose from for each that is drawn: some come twice, most do not
 WORKSPACE = (0.32, 0.44)  # m, edge of the cube on the table that counts
 WITH_DISTRACTORS = 0.25  # share of the scenes in which there may be some
 MAX_DISTRACTORS = 2
@@ -47,10 +48,11 @@ def arrange(library: Library, rng: np.random.Generator) -> Arrangement:
     count = int(rng.integers(low, high, endpoint=True))
     protocol = Protocol.load(STAGE).model_copy(update={"workspace": float(rng.uniform(*WORKSPACE))})
     cell = stage_cell(protocol, kind)
-    pool = [library.spec(name) for name in rng.choice(library.names, count, replace=False)]
-    pool += _distractors(rng) if kind != "single" else []
+    few = rng.choice(library.names, min(CHOICE * count, len(library.names)), replace=False)
+    distractors = _distractors(rng) if kind != "single" else []
+    pool = [library.spec(name) for name in few] + CHOICE * distractors
     placing = Placing(tries=PACKED_TRIES if kind == "packed" else None)
-    scene = sample_scene(kind, len(pool), int(rng.integers(2**53)), cell, (), pool, placing)
+    scene = sample_scene(kind, count + len(distractors), int(rng.integers(2**53)), cell, (), pool, placing)
     shapes = tuple("" if obj.family == DISTRACTOR else str(obj.metadata["shape"]) for obj in scene.objects)
     if not any(shapes):
         raise InputError("nothing but distractors was drawn")

@@ -20,17 +20,34 @@ SWEEP = 0.05  # m that the hand comes straight, along its approach
 MARGIN = 0.002  # m by which the hand is taken to be larger: what the grid is inexact by
 ABOVE_SUPPORT = 0.001  # m that the hand stays above what the objects stand on
 COARSE_CELL = 0.030  # m, largest edge of a large block
-FINGERS = (-1.0, 1.0, 0.0, 0.0)  # of each box of a gripper: which way it moves along x when the hand opens
 HANDS_AT_ONCE = 2048
 
 
 @dataclass(frozen=True, eq=False)
-class _Balls:
-    """centres (C, 3) at zero opening, radii (C,), side (C,) as FINGERS."""
+class _Box:
+    """One box of the hand in large blocks, all alike, and each of these in small ones.
 
-    centres: NDArray[np.float32]
-    radii: NDArray[np.float32]
-    side: NDArray[np.float32]
+    side: which way the box moves along x when the hand opens, -1, 0 or 1. low, high: (3,) corners at zero opening.
+    large: (C, 3) middles of the large blocks, around: radius of a ball around one. small: (D, 3) middles of the small
+    blocks from the middle of a large one, inside: radius of the ball inside of one.
+    """
+
+    side: float
+    low: NDArray[np.float32]
+    high: NDArray[np.float32]
+    large: NDArray[np.float32]
+    around: float
+    small: NDArray[np.float32]
+    inside: float
+
+    @classmethod
+    def of(cls, centre: NDArray, size: NDArray, side: float, fine: float) -> _Box:
+        large = blocks(centre, size, COARSE_CELL)[0]
+        block = size / np.ceil(size / COARSE_CELL - 1e-9)
+        small, inside = blocks(np.zeros(3), block, fine)
+        corners = (centre - size / 2.0).astype(np.float32), (centre + size / 2.0).astype(np.float32)
+        around = float(np.linalg.norm(block)) / 2.0
+        return cls(side, *corners, large.astype(np.float32), around, small.astype(np.float32), inside)
 
 
 class Clearance:
@@ -41,18 +58,15 @@ class Clearance:
         sizes = np.array(sizes)
         centres[2:, 2] -= SWEEP / 2.0
         sizes[2:, 2] += SWEEP
-        self._corners = np.stack([centres - sizes / 2.0, centres + sizes / 2.0]).astype(np.float32)  # (2, 4, 3)
-        fine = (FINGER_CELL, FINGER_CELL, BODY_CELL, BODY_CELL)
-        self._outer = _balls(centres, sizes, [COARSE_CELL] * 4, around=True)
-        self._inner = _balls(centres, sizes, fine, around=False)
+        sides, cells = (-1.0, 1.0, 0.0, 0.0), (FINGER_CELL, FINGER_CELL, BODY_CELL, BODY_CELL)
+        self._boxes = [_Box.of(*box) for box in zip(centres, sizes, sides, cells, strict=True)]
 
     def above(self, R: NDArray, t: NDArray, opening: NDArray, support: float) -> NDArray[np.bool_]:
         """(K,) whether hands at R (K, 3, 3), t (K, 3), ``opening`` (K,) m wide, stay above a height, m."""
         lowest = np.full(len(R), np.inf, dtype=np.float32)
-        for box, side in enumerate(FINGERS):
-            low, high = self._corners[:, box]
-            middle, half = (low + high) / 2.0, (high - low) / 2.0
-            z = R[:, 2] @ middle - np.abs(R[:, 2]) @ half + R[:, 2, 0] * (np.float32(side / 2.0) * opening)
+        for box in self._boxes:
+            middle, half = (box.low + box.high) / 2.0, (box.high - box.low) / 2.0
+            z = R[:, 2] @ middle - np.abs(R[:, 2]) @ half + R[:, 2, 0] * (np.float32(box.side / 2.0) * opening)
             np.minimum(lowest, z, out=lowest)
         return lowest + t[:, 2] >= support + ABOVE_SUPPORT
 
@@ -62,43 +76,24 @@ class Clearance:
         """(K,) whether hands stay clear of a grid of obstacles. R (K, 3, 3), t (K, 3), opening (K,): float32."""
         free = np.ones(len(R), dtype=bool)
         for few in batches(len(R), HANDS_AT_ONCE):
-            free[few] = self._free(obstacles, values, R[few], t[few], opening[few])
-        return free
-
-    def _free(self, obstacles: Obstacles, values: NDArray, R: NDArray, t: NDArray, opening: NDArray) -> NDArray:
-        near = _meet(self._outer, obstacles, values, R, t, opening)
-        free = ~near.any(axis=1)
-        unsure = np.flatnonzero(~free)
-        for side in (True, False):  # fingers first: they meet something most often
-            part = (self._inner.side != 0) == side
-            balls = _Balls(self._inner.centres[part], self._inner.radii[part], self._inner.side[part])
-            met = _meet(balls, obstacles, values, R[unsure], t[unsure], opening[unsure]).any(axis=1)
-            unsure = unsure[~met]
-        free[unsure] = True
+            alive = np.arange(len(R))[few]
+            for box in self._boxes:  # fingers first: they meet something most often
+                alive = alive[~_meets(box, obstacles, values, R[alive], t[alive], opening[alive])]
+            free[few] = False
+            free[alive] = True
         return free
 
 
-def _meet(
-    balls: _Balls, obstacles: Obstacles, values: NDArray, R: NDArray, t: NDArray, opening: NDArray
+def _meets(
+    box: _Box, obstacles: Obstacles, values: NDArray, R: NDArray, t: NDArray, opening: NDArray
 ) -> NDArray[np.bool_]:
-    """(K, C) which balls come nearer than MARGIN to something."""
-    local = balls.centres[None] + np.float32(0.5) * opening[:, None, None] * (
-        balls.side[:, None] * np.array([1.0, 0.0, 0.0], dtype=np.float32)
-    )
-    places = local @ np.swapaxes(R, 1, 2)
-    places += t[:, None]
-    return obstacles.distance(values, places) < balls.radii + np.float32(MARGIN)
-
-
-def _balls(centres: NDArray, sizes: NDArray, edges: list[float] | tuple[float, ...], around: bool) -> _Balls:
-    """Of each box: the balls around its blocks, or those inside of them."""
-    cut = [blocks(c, s, e) for c, s, e in zip(centres, sizes, edges, strict=True)]
-    radii = []
-    for (middles, inside), size, edge in zip(cut, sizes, edges, strict=True):
-        outside = np.linalg.norm(size / np.ceil(size / edge - 1e-9)) / 2.0
-        radii.append(np.full(len(middles), outside if around else inside))
-    return _Balls(
-        np.concatenate([middles for middles, _ in cut]).astype(np.float32),
-        np.concatenate(radii).astype(np.float32),
-        np.repeat(FINGERS, [len(middles) for middles, _ in cut]).astype(np.float32),
-    )
+    """(K,) whether a box comes nearer than MARGIN to something: large blocks first, then small ones in what is near."""
+    middles = box.large @ np.swapaxes(R, 1, 2)
+    middles += (t + (np.float32(box.side / 2.0) * opening)[:, None] * R[:, :, 0])[:, None]
+    hand, block = np.nonzero(obstacles.distance(values, middles) < np.float32(box.around + MARGIN))
+    places = box.small @ np.swapaxes(R, 1, 2)[hand]
+    places += middles[hand, block][:, None]
+    met = (obstacles.distance(values, places) < np.float32(box.inside + MARGIN)).any(axis=1)
+    hit = np.zeros(len(R), dtype=bool)
+    hit[hand[met]] = True
+    return hit

@@ -11,7 +11,7 @@ import numpy as np
 from grasp_core.errors import InputError
 from grasp_core.gripper import Gripper
 from grasp_eval.bench.scene_source import scene_seed
-from grasp_learning.scenes.arrangement import arrange, recoloured
+from grasp_learning.scenes.arrangement import Arrangement, arrange, recoloured
 from grasp_learning.scenes.labelling import label_scene
 from grasp_learning.scenes.library import Library
 from grasp_learning.scenes.looks import looks
@@ -45,9 +45,13 @@ class Generator:
                 problem = str(error)
         raise InputError(f"no scene {index} of seed {self.seed} in {TRIES} tries: {problem}")
 
+    def arrangement(self, index: int, attempt: int) -> Arrangement:
+        """What lies where in a scene that ``make`` gave, before any colours; ``about`` of the scene names both."""
+        return arrange(self.library, np.random.default_rng(scene_seed(self.seed, index, attempt)))
+
     def _make(self, index: int, attempt: int) -> SceneSample:
-        rng = np.random.default_rng(scene_seed(self.seed, index, attempt))
-        arrangement = arrange(self.library, rng)
+        arrangement = self.arrangement(index, attempt)
+        rng = np.random.default_rng([scene_seed(self.seed, index, attempt), 1])
         seen = looks(recoloured(arrangement, rng), self.gripper, rng)
         labels, views = label_scene(arrangement, seen, self.library, self.gripper, rng)
         about = {

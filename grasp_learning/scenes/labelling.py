@@ -19,7 +19,7 @@ from grasp_learning.scenes.library import LabelledObject, Library, surface_point
 from grasp_learning.scenes.looks import Look
 from grasp_learning.scenes.obstacles import Obstacles
 from grasp_learning.scenes.scene_files import CODES, SceneLabels, SceneView
-from grasp_perception.dense.template import ANGLES, DEPTHS, VIEWS, rotations, views
+from grasp_perception.dense.template import DEPTHS, VIEWS, rotations, views
 
 HORIZON = -0.1  # sine of the elevation below which nothing is approached from
 SEEN_WITHIN = 0.010  # m from a label point to a measured one of its object

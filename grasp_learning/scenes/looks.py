@@ -39,7 +39,7 @@ SEEN = 150  # points of objects that a view must have
 TRUTH_VOXEL = 0.003  # m, of the points that say whose the measured ones are
 TRUTH_MARGIN = 0.02  # m around the workspace from which they are taken
 MAX_TRUTH = 100_000
-BRIGHTNESS = (0.12, 0.92)  # of table and bin
+BRIGHTNESS = (0.10, 0.75)  # of table and bin
 TINT = 0.12  # how far their channels differ from that at most
 
 

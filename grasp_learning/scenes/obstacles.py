@@ -39,7 +39,7 @@ class Obstacles:
         return values
 
     def distance(self, values: NDArray[np.float32], points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(...,) m at points (..., 3) float32 in base, of a grid that ``without`` gave; about 2 mm exact, FAR at most."""
+        """(...,) m at points (..., 3) float32 in base, FAR at most, 2 mm exact; values: what ``without`` gave."""
         cells = points - (self._low - np.float32(STEP / 2.0))
         cells *= np.float32(1.0 / STEP)
         np.clip(cells, 0.0, np.array(self._shape, dtype=np.float32) - 1.0, out=cells)

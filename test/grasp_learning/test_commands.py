@@ -8,7 +8,8 @@ import pytest
 from grasp_core.errors import SeegraspError
 from grasp_learning import check_command, cli, labels_command
 from grasp_learning.label_files import label_path, load_labels
-from grasp_learning.labels_command import Done, Task, report, run_all, spread
+from grasp_learning.labels_command import Done, Task, report, run_task, spread
+from grasp_learning.task_pool import run_all
 from grasp_sim.object_sets import load_object_set
 from test.grasp_eval.limits import largest_file
 
@@ -63,7 +64,7 @@ def test_unknown_objects(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_workers_pass_errors_on(tmp_path: Path) -> None:
     tasks = [Task("procedural-val", "no_such_object", "robotiq_2f85", 0.05, tmp_path)] * 3
     with pytest.raises(SeegraspError, match="no_such_object"):
-        list(run_all(tasks, workers=2))
+        list(run_all(run_task, tasks, workers=2))
 
 
 def test_spread_covers_the_families() -> None:
