@@ -25,7 +25,7 @@ setup(
     name="seegrasp",
     version="0.1.0",
     packages=find_packages(include=[*PACKAGES, *(p + ".*" for p in PACKAGES)]),
-    package_data={"grasp_eval.report": ["*.j2"]},
+    package_data={"grasp_eval.report": ["*.j2"], "grasp_perception.dense": ["shipped/*"]},
     data_files=[
         ("share/ament_index/resource_index/packages", ["resource/seegrasp"]),
         ("share/seegrasp", ["package.xml"]),

@@ -20,7 +20,7 @@ from grasp_core.grasps import Grasps
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
 from grasp_perception import cloud_io, drawing, table_frame
-from grasp_perception.detectors import make_detector
+from grasp_perception.detectors import DEFAULT, make_detector
 from grasp_perception.ingest import Ingest
 
 _VOXEL = 0.005
@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, help="folder for grasps.json, grasps_graspnet.npy, grasps.png"
     )
     parser.add_argument("--gripper", default="robotiq_2f85", help="name or YAML file of a gripper")
-    parser.add_argument("--detector", default="analytic", help="name or package.module:factory")
+    parser.add_argument("--detector", default=DEFAULT, help="name or package.module:factory")
     parser.add_argument("--detector-python", metavar="PYTHON", help="run the detector in a process of this Python")
     parser.add_argument(
         "--region",

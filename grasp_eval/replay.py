@@ -41,6 +41,7 @@ from grasp_eval.bag_writer import BagError
 from grasp_eval.offline import OfflineRun, time_range
 from grasp_eval.player import Options, Player
 from grasp_eval.results import SaveError
+from grasp_perception.detectors import DEFAULT
 
 DAMAGED = 3
 
@@ -101,7 +102,7 @@ def parser() -> argparse.ArgumentParser:
     off = p.add_argument_group("without nodes")
     off.add_argument("--offline", action="store_true", help="find grasps in every frame, as fast as it goes")
     off.add_argument("--out", type=Path, help="folder of the results (default out/replay/<date and time>)")
-    off.add_argument("--detector", default="analytic", help="name or package.module:factory")
+    off.add_argument("--detector", default=DEFAULT, help="name or package.module:factory")
     off.add_argument("--detector-python", metavar="PYTHON", help="run the detector in a process of this Python")
     off.add_argument("--gripper", default="robotiq_2f85", help="name or YAML file")
     off.add_argument("--depth-topic", default="", help="default: the aligned depth image that the bag has")

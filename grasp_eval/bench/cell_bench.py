@@ -24,7 +24,7 @@ from grasp_core.errors import SeegraspError
 from grasp_eval.bench.cell_run import Attempt, Bench
 from grasp_eval.report import command_line
 from grasp_eval.results import SaveError, wilson, write_json
-from grasp_perception.detectors import make_detector
+from grasp_perception.detectors import DEFAULT, make_detector
 from grasp_sim.scenes import KINDS
 
 
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--objects", type=int, default=10, help="in one scene (default 10)")
     p.add_argument("--max-attempts", type=int, default=20, help="in one scene (default 20)")
     p.add_argument("--min-score", type=float, default=0.2, help="grasps below are not tried (default 0.2)")
-    p.add_argument("--detector", default="analytic", help="name or package.module:factory")
+    p.add_argument("--detector", default=DEFAULT, help="name or package.module:factory")
     p.add_argument("--detector-python", help="the Python to run the detector in, in a process of its own")
     p.add_argument("--cell", default="bin_picking", help="name of a profile or path of a YAML file")
     p.add_argument("--json", type=Path, metavar="FILE", help="write summary and attempts there too")

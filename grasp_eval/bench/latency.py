@@ -29,6 +29,7 @@ from grasp_eval.bench import latency_page
 from grasp_eval.bench.latency_scenes import Case, cases
 from grasp_eval.report import command_line, machine, versions
 from grasp_eval.results import SaveError, write_json
+from grasp_perception.detectors import DEFAULT
 
 COLD_STARTS = 3
 STDERR = 2  # file descriptor
@@ -53,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument(
         "--detector",
-        default="analytic",
+        default=DEFAULT,
         metavar="NAME[@PYTHON],...",
         help="names or package.module:factory, with commas between them; @PYTHON: in a process of that Python",
     )

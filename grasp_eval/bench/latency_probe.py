@@ -69,13 +69,12 @@ def _run(job: dict, tell) -> None:
     import importlib.util
 
     from grasp_core.gripper import Gripper
-    from grasp_perception.detectors import make_detector
+    from grasp_perception.detectors import make_detector, module_of
 
     name, python = job["detector"], job["python"]
-    if python is None:
-        module = name.partition(":")[0] if ":" in name else f"grasp_perception.detectors.{name}"
-        if importlib.util.find_spec(module) is not None:  # an unknown name is for make_detector to tell
-            importlib.import_module(module)
+    module = module_of(name) if python is None else ""
+    if module and importlib.util.find_spec(module) is not None:  # an unknown one is for make_detector to tell
+        importlib.import_module(module)
     tell(cold="import", ms=(time.perf_counter() - start) * 1e3, memory_mb=peak_memory_mb())
     gripper = Gripper.load(job["gripper"])
     start = time.perf_counter()

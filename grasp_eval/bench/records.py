@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, TypeVar
 
 from grasp_core.errors import InputError
+from grasp_perception.detectors import DEFAULT
 
 # Why an attempt ended as it did; "held" alone is a success.
 HELD = "held"
@@ -73,7 +74,7 @@ class RunConfig:
     protocol: str = "seegrasp"
     scene: str = "pile"
     objects: str = "procedural"
-    detector: str = "analytic"
+    detector: str = DEFAULT
     detector_params: dict[str, Any] = field(default_factory=dict)
     detector_python: str | None = None
     gripper: str = "robotiq_2f85"

@@ -16,18 +16,24 @@ from grasp_core.errors import InputError
 from grasp_core.grasps import Grasps
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
-from grasp_perception.dense import post, template, weights
+from grasp_perception.dense import post, template
 from grasp_perception.dense.buckets import Buckets
 from grasp_perception.dense.decode import Candidates, decode, distinct_views
 from grasp_perception.dense.inputs import MAX_POINTS, Encoded, SceneCloud, encode
 from grasp_perception.dense.model import DenseModel
 from grasp_perception.dense.params import DenseParams
 from grasp_perception.dense.sparse import fuse
+from grasp_perception.dense.weights import load, shipped
 from grasp_perception.detectors import scoring, support, usable
 
 _MIN_POINTS = 50
 _OBSTACLES = 0.25  # m around the region that matter to the gripper
 _BELOW = 0.02  # m below the support that may still be noise of it
+
+
+def from_file(weights: str | Path | None = None, **params: Any) -> "DenseDetector":
+    """The detector of a file of weights, None: the shipped one; see DenseParams. ConfigError: not usable."""
+    return DenseDetector(load(weights or shipped()), **params)
 
 
 class DenseDetector:
@@ -38,19 +44,17 @@ class DenseDetector:
 
     name = "dense"
 
-    def __init__(self, model: DenseModel | str | Path, **params: Any) -> None:
+    def __init__(self, model: DenseModel, **params: Any) -> None:
         """Make a detector.
 
         Args:
-            model: a network, which the detector takes over and fuses, or the file of its weights.
+            model: a network, which the detector takes over and fuses.
             params: see DenseParams.
 
         Raises:
-            ConfigError: parameters, weights or device are not usable.
+            ConfigError: parameters or device are not usable.
         """
         self.params = DenseParams.create(**params)
-        if not isinstance(model, DenseModel):
-            model = weights.load(model)
         self.model = fuse(model).to(self.params.device).lowered(getattr(torch, self.params.precision))
         self.timings: dict[str, float] = {}
 

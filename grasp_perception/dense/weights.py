@@ -15,6 +15,11 @@ from grasp_perception.dense.sparse import is_fused
 FORMAT = "seegrasp-dense/1"
 
 
+def shipped() -> Path:
+    """Where the weights are that come with the package; its model card lies beside them."""
+    return Path(__file__).parent / "shipped" / "dense.safetensors"
+
+
 def save(model: DenseModel, path: str | Path, **notes: str) -> None:
     """Write the weights of a network that was not fused.
 
@@ -72,20 +77,29 @@ def notes(path: str | Path) -> dict[str, str]:
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     file = _library()
     if not path.is_file():
-        raise ConfigError(f"no weights of the dense detector at {path}")
+        raise ConfigError(f"no weights of the dense detector at {path}; {_remedy(path)}")
     try:
         with file.safe_open(path, framework="pt") as opened:
             header = opened.metadata() or {}
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except (OSError, file.SafetensorError) as error:
-        raise ConfigError(f"{path}: damaged, or not a safetensors file: {error}; get it again") from error
+        raise ConfigError(f"{path}: damaged, or not a safetensors file: {error}; {_remedy(path)}") from error
     if header.get("format") != FORMAT:
-        raise ConfigError(f"{path}: its format is {header.get('format')!r}, this version reads {FORMAT!r}")
+        raise ConfigError(
+            f"{path}: its format is {header.get('format')!r}, this version reads {FORMAT!r}; {_remedy(path)}"
+        )
     if missing := sorted({"config", "sha256"} - set(header)):
         raise ConfigError(f"{path}: its header lacks {missing}")
     if _digest(tensors) != header["sha256"]:
-        raise ConfigError(f"{path}: the checksum of its weights is not the one in its header: damaged; get it again")
+        raise ConfigError(f"{path}: the checksum of its weights is not the one in its header; {_remedy(path)}")
     return header, tensors
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a file that cannot be used."""
+    if path == shipped():
+        return f"it belongs to the repository: `git checkout -- {path.parent}` there brings it back, then set up again"
+    return "get it again, or make it with `seegrasp learn export`; without `weights` the shipped ones are used"
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

@@ -26,13 +26,11 @@ class Detector(Protocol):
         """
 
 
-def _analytic(**params: Any) -> Detector:
-    from grasp_perception.detectors.analytic import AnalyticDetector  # torch is loaded only when it is needed
-
-    return AnalyticDetector(**params)
-
-
-_BUILT_IN: dict[str, Callable[..., Detector]] = {"analytic": _analytic}
+DEFAULT = "analytic"  # what commands, nodes and launch files take when they are not told
+_BUILT_IN = {  # torch is loaded only with one that needs it
+    "analytic": "grasp_perception.detectors.analytic:AnalyticDetector",
+    "dense": "grasp_perception.dense.detector:from_file",
+}
 
 
 def names() -> list[str]:
@@ -59,7 +57,7 @@ def make_detector(name: str, python: str | None = None, timeout: float | None = 
         from grasp_perception.detectors.remote import RemoteDetector
 
         return Checked(name, RemoteDetector(name, python, params, timeout))
-    factory = _BUILT_IN.get(name) or _plugin(name)
+    factory = _plugin(name, _BUILT_IN.get(name, name))
     try:
         detector = factory(**params)
     except TypeError as error:
@@ -73,8 +71,14 @@ def make_detector(name: str, python: str | None = None, timeout: float | None = 
     return Checked(name, detector)
 
 
-def _plugin(name: str) -> Callable[..., Detector]:
-    module, colon, attribute = name.partition(":")
+def module_of(name: str) -> str:
+    """The module that a detector is made in, for those who want to import it beforehand; "" for an unknown name."""
+    path = _BUILT_IN.get(name, name)
+    return path.partition(":")[0] if ":" in path else ""
+
+
+def _plugin(name: str, path: str) -> Callable[..., Detector]:
+    module, colon, attribute = path.partition(":")
     if not (module and colon and attribute):
         raise ConfigError(f"unknown detector {name!r}; choose one of {names()} or give package.module:factory")
     try:

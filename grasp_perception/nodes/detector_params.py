@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from grasp_perception.detectors import DEFAULT
 from grasp_ros.params import Params
 
 
@@ -13,7 +14,7 @@ def declare(params: Params) -> dict[str, Any]:
     return {
         "cell": d("cell", "bin_picking", "cell profile: workspace, base frame, cameras, gripper"),
         "gripper": d("gripper", "", "gripper profile; empty: the cell's"),
-        "detector": d("detector", "analytic", "built-in detector or package.module:factory"),
+        "detector": d("detector", DEFAULT, "built-in detector or package.module:factory"),
         "detector_python": d("detector_python", "", "Python to run it in, in a process of its own; empty: in the node"),
         "camera": d("camera", "camera", "namespace of the camera in the cell profile that gives the viewpoint"),
         "camera_frame": d("camera_frame", "", "frame of the viewpoint; empty: that camera's optical frame"),

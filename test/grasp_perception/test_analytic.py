@@ -260,7 +260,7 @@ def test_plugin_is_found_by_module_and_factory() -> None:
     detector = make_detector(PLUGIN)
     assert isinstance(detector, Detector)
     assert detector.detect(seen, GRIPPER).detector == "mine"
-    assert names() == ["analytic"]
+    assert names() == ["analytic", "dense"]
 
 
 @pytest.mark.parametrize("kind", ["sheared", "nan", "wide", "list", "raises"])

@@ -14,7 +14,7 @@ from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
 from grasp_perception.dense.detector import DenseDetector
 from grasp_perception.dense.model import DenseModel
-from grasp_perception.detectors import Detector
+from grasp_perception.detectors import Detector, make_detector
 from test.grasp_perception.dense.dense_scenes import random_model, table_with_box
 
 GRIPPER = Gripper.load("robotiq_2f85")
@@ -157,7 +157,10 @@ def test_weights_come_from_a_file(tmp_path: Path) -> None:
     from grasp_perception.dense import weights
 
     with pytest.raises(ConfigError, match="no weights"):
-        DenseDetector(tmp_path / "none.safetensors")
+        make_detector("dense", weights=str(tmp_path / "none.safetensors"))
     weights.save(eager_model(), tmp_path / "w.safetensors")
-    found = DenseDetector(tmp_path / "w.safetensors").detect(seen(table_with_box()), GRIPPER, REGION)
+    dense = make_detector("dense", weights=str(tmp_path / "w.safetensors"), max_shift=0.01)
+    assert dense.inner.params.max_shift == 0.01
+    dense = make_detector("dense", weights=str(tmp_path / "w.safetensors"))
+    found = dense.detect(seen(table_with_box()), GRIPPER, REGION)
     assert found.to_dict() == detector().detect(seen(table_with_box()), GRIPPER, REGION).to_dict()

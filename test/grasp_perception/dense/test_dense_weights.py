@@ -2,15 +2,17 @@
 
 import json
 import struct
+from importlib import resources
 from pathlib import Path
 
 import pytest
 import torch
 
 from grasp_core.errors import ConfigError
-from grasp_perception.dense import weights
+from grasp_perception.dense import detector, weights
 from grasp_perception.dense.model import DenseModel
 from grasp_perception.dense.sparse import fuse
+from grasp_perception.detectors import make_detector
 from test.grasp_perception.dense.dense_scenes import SMALL, encoded, random_model, table_with_box
 
 pytest.importorskip("safetensors", reason="weights need safetensors")
@@ -48,8 +50,25 @@ def test_round_trip(file: Path) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no weights of the dense detector at .*none\.safetensors"):
+    with pytest.raises(ConfigError, match=r"no weights of the dense detector at .*none\.safetensors.*learn export"):
         weights.load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize("content", [None, b"broken"])
+def test_shipped_weights_that_cannot_be_used_are_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    lost = tmp_path / "dense.safetensors"
+    if content is not None:
+        lost.write_bytes(content)
+    for module in (weights, detector):
+        monkeypatch.setattr(module, "shipped", lambda: lost)
+    with pytest.raises(ConfigError, match=rf"{lost}.*`git checkout -- {tmp_path}`"):
+        make_detector("dense")
+
+
+def test_shipped_weights_lie_in_the_package() -> None:
+    assert weights.shipped().is_relative_to(resources.files("grasp_perception.dense"))
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x00" * 100, struct.pack("<Q", 2**60)])
