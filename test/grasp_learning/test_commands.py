@@ -107,4 +107,4 @@ def test_dispatcher(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["--help"]) == 0
     assert "labels" in capsys.readouterr().out
     assert cli.main(["dance"]) == 2
-    assert "no command 'dance'; there are labels, check" in capsys.readouterr().err
+    assert f"no command 'dance'; there are {', '.join(cli.COMMANDS)}" in capsys.readouterr().err
