@@ -13,6 +13,7 @@ from grasp_core.cell import Cell
 from grasp_core.errors import ConfigError
 from grasp_core.gripper import Gripper
 from grasp_sim import surroundings
+from grasp_sim.calibration_board import BoardPlace, add_board
 from grasp_sim.objects import ObjectSpec, add_object
 from grasp_sim.robot_model import FINGERS, PALM, add_camera, add_gripper, load_arm, velocity_limits, wxyz
 
@@ -58,12 +59,14 @@ def build_cell_model(
     objects: Sequence[ObjectSpec] = (),
     poses: np.ndarray | None = None,
     with_bin: bool = True,
+    board: BoardPlace | None = None,
 ) -> CellModel:
     """Build arm, gripper, cameras, table, bin, tray and free objects.
 
     Args:
         objects: their names must differ. poses: (N, 4, 4) in the base frame, m.
         with_bin: False leaves the cell's bin out (scenes on the bare table).
+        board: a calibration board, if there is to be one.
 
     Raises:
         ConfigError: the cell belongs to another base frame, or names a frame that the arm does not have.
@@ -79,6 +82,8 @@ def build_cell_model(
     surroundings.set_physics(spec)
     surroundings.add_boxes(spec, cell, with_bin)
     surroundings.add_looks(spec, cell)
+    if board is not None:
+        add_board(spec, board)
     for obj, pose in zip(objects, () if poses is None else poses, strict=True):
         add_object(spec, obj, obj.name, pose[:3, 3].tolist(), wxyz(pose[:3, :3]))
     return _index(spec.compile(), arm, cameras, links, [obj.name for obj in objects])

@@ -15,6 +15,7 @@ from grasp_core.errors import ConfigError, InputError, SeegraspError
 from grasp_core.follower import TrajectoryFollower
 from grasp_core.gripper import Gripper
 from grasp_sim.arm_controller import JointServo
+from grasp_sim.calibration_board import BoardPlace
 from grasp_sim.cell_model import build_cell_model
 from grasp_sim.contacts import ContactBook
 from grasp_sim.gripper_controller import GripperServo
@@ -51,6 +52,7 @@ class WorkCell:
         objects: Sequence[ObjectSpec] = (),
         poses: np.ndarray | None = None,
         with_bin: bool = True,
+        board: BoardPlace | None = None,
     ) -> None:
         """``poses`` (N, 4, 4): where the objects stand, in the base frame. Raises ConfigError, InputError."""
         count = 0 if poses is None else len(poses)
@@ -59,7 +61,7 @@ class WorkCell:
         if HOME not in arm.poses:
             raise ConfigError(f"arm profile {arm.name}: poses has no '{HOME}', which the simulator starts from")
         self.cell, self.arm_profile, self.gripper_profile = cell, arm, gripper
-        self.cell_model = build_cell_model(cell, arm, gripper, objects, poses, with_bin)
+        self.cell_model = build_cell_model(cell, arm, gripper, objects, poses, with_bin, board)
         self.model = self.cell_model.model
         self.data = mujoco.MjData(self.model)
         self.objects = {obj.name: obj for obj in objects}

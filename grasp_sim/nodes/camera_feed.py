@@ -17,6 +17,7 @@ from grasp_ros.conversions import array_to_image, info_from_camera
 from grasp_ros.diagnostics import WARN, RateMeter, Report
 from grasp_sim.cell_model import CellModel
 from grasp_sim.noise import DepthNoise
+from grasp_sim.noise.grain import grain
 from grasp_sim.rendering import CellRenderer
 from grasp_sim.work_cell import Snapshot
 
@@ -33,7 +34,9 @@ class _Job:
 class _CameraOutput:
     """Publishers, noise and timing of one camera."""
 
-    def __init__(self, node: Node, mounted: MountedCamera, rate: float, noise: bool, seed: tuple[int, int]) -> None:
+    def __init__(
+        self, node: Node, mounted: MountedCamera, rate: float, noise: bool, color_noise: float, seed: tuple[int, int]
+    ) -> None:
         self.name = mounted.namespace
         self.camera: Camera = mounted.camera_profile.camera(mounted.frame)
         self.period = 1.0 / rate
@@ -41,6 +44,7 @@ class _CameraOutput:
         self.meter = RateMeter()
         self.missed = 0
         self._noise = DepthNoise.from_profile(mounted.camera_profile, None if noise else "none")
+        self._color_noise = color_noise
         self._rng = np.random.default_rng(seed)
         self._publishers: dict[str, Publisher] = {
             kind: node.create_publisher(
@@ -60,6 +64,7 @@ class _CameraOutput:
     def publish(self, depth: np.ndarray, color: np.ndarray, stamp_ns: int) -> None:
         """Publish a rendered look: depth with the camera's noise, colour, and the calibration of both."""
         units = self._noise(depth, self._rng, color)
+        color = grain(color, self._color_noise, self._rng)
         frame, info = self.camera.frame, info_from_camera(self.camera, stamp_ns)
         self._publishers["color_info"].publish(info)
         self._publishers["depth_info"].publish(info)
@@ -72,13 +77,21 @@ class CameraFeed:
     """Renders and publishes the cameras that are due. A camera that is late skips frames: the newest wins."""
 
     def __init__(
-        self, node: Node, cameras: dict[int, MountedCamera], rate: float, noise: bool, seed: int, lockstep: bool
+        self,
+        node: Node,
+        cameras: dict[int, MountedCamera],
+        rate: float,
+        noise: bool,
+        color_noise: float,
+        seed: int,
+        lockstep: bool,
     ) -> None:
         """``cameras``: by index in the cell. ``rate`` 0: each one's own. ``lockstep``: time waits for the pictures."""
         self._log = node.get_logger()
         self._context = node.context
         self._outputs = {
-            i: _CameraOutput(node, mounted, rate or mounted.rate, noise, (seed, i)) for i, mounted in cameras.items()
+            i: _CameraOutput(node, mounted, rate or mounted.rate, noise, color_noise, (seed, i))
+            for i, mounted in cameras.items()
         }
         self._lockstep = lockstep
         self._jobs: dict[int, _Job] = {}

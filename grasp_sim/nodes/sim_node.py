@@ -13,7 +13,9 @@ from seegrasp_msgs.srv import ResetScene
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker, MarkerArray
 
+from grasp_core import se3
 from grasp_core.arm import ArmProfile
+from grasp_core.board import Board
 from grasp_core.cell import Cell
 from grasp_core.errors import ConfigError, ErrorCode, InputError, SeegraspError
 from grasp_core.gripper import Gripper
@@ -22,6 +24,7 @@ from grasp_ros.conversions import matrix_to_pose, ns_to_stamp
 from grasp_ros.diagnostics import ERROR, OK, WARN, Diagnostics, Report
 from grasp_ros.params import Params
 from grasp_ros.runtime import run_node
+from grasp_sim.calibration_board import BoardPlace
 from grasp_sim.meshes import load_folder
 from grasp_sim.nodes.camera_feed import CameraFeed
 from grasp_sim.nodes.gripper_action import GripperAction
@@ -52,6 +55,14 @@ class SimNode(Node):
         factor = params.declare("real_time_factor", 1.0, "simulated per real time; 0: as fast as possible", min=0.0)
         rate = params.declare("camera_rate", 0.0, "Hz of all cameras; 0: each camera's own", min=0.0, max=60.0)
         overhead = params.declare("overhead", True, "whether cameras that are not on the arm are rendered")
+        color_noise = params.declare("color_noise", 0.0, "of the pictures, standard deviation of 255", 0.0, 50.0)
+        self._board = _board(
+            params.declare("board", "", "calibration board in the cell: profile; empty: none"),
+            params.declare("board_frame", "base_link", "frame of the arm that it is fixed to"),
+            params.declare(
+                "board_pose", [0.45, -0.1, 0.05, 3.1416, 0.0, 0.0], "its centre: x y z roll pitch yaw; m, rad"
+            ),
+        )
         params.check_unknown()
         self._choice = _choice(families, meshes)
         self._arm, self._gripper = ArmProfile.load(self._cell.arm), Gripper.load(self._cell.gripper)
@@ -66,7 +77,7 @@ class SimNode(Node):
             for i, camera in enumerate(self._cell.cameras)
             if overhead or camera.parent != self._cell.base_frame
         }
-        self._cameras = CameraFeed(self, cameras, rate, noise, self._seed, lockstep=factor == 0.0)
+        self._cameras = CameraFeed(self, cameras, rate, noise, color_noise, self._seed, lockstep=factor == 0.0)
         self._markers = self.create_publisher(MarkerArray, "~/objects", qos.RELIABLE)
         self._trajectories = TrajectoryAction(self, self._simulation, self._arm.driver.trajectory_action)
         self._grips = GripperAction(self, self._simulation, self._gripper)
@@ -91,7 +102,7 @@ class SimNode(Node):
             raise InputError(f"scene of kind {kind!r} with {count} objects, seed {seed}: {error}") from error
 
     def _build(self, scene: Scene) -> WorkCell:
-        return WorkCell(self._cell, self._arm, self._gripper, scene.objects, scene.poses, scene.with_bin)
+        return WorkCell(self._cell, self._arm, self._gripper, scene.objects, scene.poses, scene.with_bin, self._board)
 
     def _tick(self, cell: WorkCell, stamp_ns: int, tick: int) -> None:
         """Every 10 ms of simulated time, in the simulation's thread."""
@@ -157,6 +168,17 @@ class SimNode(Node):
         if counts.robot:
             report.worse(WARN, f"the robot touched something in {counts.robot} steps: {pairs}")
         return report
+
+
+def _board(profile: str, frame: str, pose: list[float]) -> BoardPlace | None:
+    """The calibration board, None without a profile; ConfigError on a pose that is no six numbers."""
+    if not profile:
+        return None
+    if len(pose) != 6 or not np.isfinite(pose).all():
+        raise ConfigError(f"parameter 'board_pose' is {pose}: expected x y z roll pitch yaw in m and rad")
+    board = Board.load(profile)
+    centre = se3.make(se3.rpy_matrix(*pose[3:]), pose[:3])
+    return BoardPlace(board, frame, centre @ se3.make(np.eye(3), -board.centre))
 
 
 def _choice(families: list[str], meshes: str) -> dict[str, object]:

@@ -1,0 +1,1 @@
+"""ROS sides of the calibration."""
