@@ -59,9 +59,9 @@ class ArmProfile(config.StrictModel):
     @classmethod
     def load(cls, name: str) -> "ArmProfile":
         """Load by shipped name or path of a YAML file; raises ConfigError."""
-        path = config.find("arms", name)
-        profile = config.load_model(path, cls)
-        profile._folder = path.parent
+        source = config.load_source(config.find("arms", name), "arms")
+        profile = config.validate(source, cls)
+        profile._folder = source.place(("urdf",)).path.parent
         return profile
 
     @property

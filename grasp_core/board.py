@@ -46,7 +46,7 @@ class Board(config.StrictModel):
     @classmethod
     def load(cls, name: str) -> "Board":
         """Load by shipped name or path of a YAML file; raises ConfigError."""
-        return config.load_model(config.find("boards", name), cls)
+        return config.load_model(config.find("boards", name), cls, "boards")
 
     @property
     def size(self) -> NDArray[np.float64]:

@@ -45,7 +45,7 @@ class CameraProfile(config.StrictModel):
     @classmethod
     def load(cls, name: str) -> "CameraProfile":
         """Load by shipped name or path of a YAML file; raises ConfigError."""
-        return config.load_model(config.find("cameras", name), cls)
+        return config.load_model(config.find("cameras", name), cls, "cameras")
 
     def camera(self, frame: str) -> "Camera":
         """The calibrated camera with the profile's nominal intrinsics in the optical frame ``frame``."""

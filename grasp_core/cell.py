@@ -182,10 +182,10 @@ class Cell(config.StrictModel):
     @classmethod
     def load(cls, name: str) -> "Cell":
         """Load by shipped name or path of a YAML file, with the calibrations of its cameras; raises ConfigError."""
-        path = config.find("cells", name)
-        cell = config.load_model(path, cls)
-        for camera in cell.cameras:
-            camera._folder = path.parent
+        source = config.load_source(config.find("cells", name), "cells")
+        cell = config.validate(source, cls)
+        for i, camera in enumerate(cell.cameras):
+            camera._folder = source.place(("cameras", i)).path.parent
             _ = camera.hand_eye  # read at the start: a bad file must not surface in the middle of the work
         return cell
 

@@ -1,13 +1,13 @@
-"""Finding and strictly reading YAML files: an unknown key or a wrong type is an error that names file and key."""
+"""Finding and strictly reading YAML files: an unknown key or a wrong type is an error that names file, line and key."""
 
 import os
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from grasp_core.errors import ConfigError
+from grasp_core.yaml_source import Source, read
 
 KINDS = ("arms", "grippers", "cameras", "boards", "cells", "bringup", "protocols")
 
@@ -38,11 +38,24 @@ def config_dir() -> Path:
     raise ConfigError(f"no folder with the profiles (arms/, grippers/, …) in: {', '.join(map(str, candidates))}")
 
 
-def find(kind: str, name: str) -> Path:
-    """Path of a profile: ``name`` is a shipped name such as ``ur5e``, or the path of a YAML file of one's own.
+def search_path() -> list[Path]:
+    """Folders with profiles in the order of search: those of SEEGRASP_CONFIG (written as PATH is), then the shipped one.
 
     Raises:
-        ConfigError: there is no such file; lists the shipped names.
+        ConfigError: SEEGRASP_CONFIG names something that is no folder.
+    """
+    folders = [Path(p).expanduser() for p in os.environ.get("SEEGRASP_CONFIG", "").split(os.pathsep) if p]
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(f"SEEGRASP_CONFIG: {folder} is no folder; expected one with arms/, grippers/, cells/, …")
+    return [*folders, config_dir()]
+
+
+def find(kind: str, name: str) -> Path:
+    """Path of a profile: ``name`` is that of a file in the search path such as ``ur5e``, or the path of a YAML file.
+
+    Raises:
+        ConfigError: there is no such file; lists the names that there are.
     """
     if kind not in KINDS:
         raise ConfigError(f"unknown kind of profile {kind!r}; expected one of {', '.join(KINDS)}")
@@ -51,46 +64,68 @@ def find(kind: str, name: str) -> Path:
         if path.is_file():
             return path
         raise ConfigError(f"no file {path} (asked for as {kind} profile)")
-    folder = config_dir() / kind
-    path = folder / f"{name}.yaml"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml"))) or "none"
-        raise ConfigError(
-            f"no {kind} profile {name!r} in {folder}; there are: {known}; or give the path of a YAML file"
-        )
-    return path
+    folders = [folder / kind for folder in search_path()]
+    for folder in folders:
+        path = folder / f"{name}.yaml"
+        if path.is_file():
+            return path
+    known = ", ".join(names(kind)) or "none"
+    raise ConfigError(
+        f"no {kind} profile {name!r} in {', '.join(map(str, folders))}; there are: {known}; or give the path of a YAML "
+        "file"
+    )
 
 
-def load_yaml(path: str | Path) -> dict:
-    """Read one YAML mapping.
-
-    Raises:
-        ConfigError: the file cannot be read, is not YAML or is not a mapping.
-    """
-    path = Path(path)
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: expected a mapping at the top, got {type(data).__name__}")
-    return data
+def names(kind: str) -> list[str]:
+    """The profiles of a kind in the search path."""
+    return sorted({path.stem for folder in search_path() for path in (folder / kind).glob("*.yaml")})
 
 
-def load_model(path: str | Path, model: type[Model]) -> Model:
-    """Read a YAML file into ``model``.
+def load_source(path: str | Path, kind: str = "") -> Source:
+    """Read a YAML mapping; one of a ``kind`` may say ``extends: <name or path>`` and hold only what differs.
 
     Raises:
-        ConfigError: names the file and, for every problem, the key, what was wrong and what was given.
+        ConfigError: the file, or one that it extends, cannot be read, is not YAML or is not a mapping.
     """
-    data = load_yaml(path)
+    chain: list[Source] = []
+    seen: list[Path] = []
+    here = Path(path)
+    while True:
+        if here.resolve() in seen:
+            raise ConfigError(f"{here}: extends: {' -> '.join(map(str, seen))} leads back to it")
+        seen.append(here.resolve())
+        source = read(here)
+        chain.append(source)
+        base = source.data.pop("extends", None) if kind else None
+        if base is None:
+            break
+        if not isinstance(base, str):
+            raise ConfigError(f"{source.place(('extends',))}: extends: expected a name or a path, got {base!r}")
+        beside = here.parent / base
+        here = beside if base.endswith((".yaml", ".yml")) and beside.is_file() else find(kind, base)
+    merged = chain.pop()
+    while chain:
+        merged = chain.pop().over(merged)
+    return merged
+
+
+def validate(source: Source, model: type[Model]) -> Model:
+    """What a file says as ``model``.
+
+    Raises:
+        ConfigError: names for every problem the file, the line, the key, what was wrong and what was given.
+    """
     try:
-        return model.model_validate(data)
+        return model.model_validate(source.data)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or '(top)'}: {e['msg']} (given: {str(e['input'])[:60]!r})"
+        problems = [
+            f"{source.place(e['loc'])}: {'.'.join(map(str, e['loc'])) or '(top)'}: {e['msg']} "
+            f"(given: {str(e['input'])[:60]!r})"
             for e in error.errors()
-        )
-        raise ConfigError(f"{path}: {problems}") from error
+        ]
+        raise ConfigError("; ".join(problems)) from error
+
+
+def load_model(path: str | Path, model: type[Model], kind: str = "") -> Model:
+    """`load_source` and `validate`."""
+    return validate(load_source(path, kind), model)

@@ -94,7 +94,7 @@ class Gripper(config.StrictModel):
     @classmethod
     def load(cls, name: str) -> "Gripper":
         """Load by shipped name or path of a YAML file; raises ConfigError."""
-        return config.load_model(config.find("grippers", name), cls)
+        return config.load_model(config.find("grippers", name), cls, "grippers")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -87,7 +87,7 @@ class NodePlan:
 def load(name: str) -> BringupSpec:
     """The bringup of a name in config/bringup, or of a path; ConfigError names file and key."""
     path = find("bringup", name)
-    spec = load_model(path, BringupSpec)
+    spec = load_model(path, BringupSpec, "bringup")
     _check(spec, str(path))
     return spec
 
