@@ -80,7 +80,7 @@ def _obstacles(arrangement: Arrangement, library: Library) -> Obstacles:
     for shape, obj, pose in zip(arrangement.shapes, scene.objects, scene.poses, strict=True):
         points = library.labelled(shape).surface if shape else surface_points(obj)
         surfaces.append(se3.transform(pose.astype(np.float32), points))
-    walls = [b for b in cell.obstacle_boxes() if scene.with_bin and b.name.startswith("bin_")]
+    walls = [b for b in cell.obstacle_boxes() if scene.with_bin and b.name.startswith("bin_") and b.name != "bin_floor"]
     return Obstacles(surfaces, [(np.asarray(wall.centre), np.asarray(wall.size)) for wall in walls])
 
 
