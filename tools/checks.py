@@ -161,7 +161,10 @@ def check_disk(root: Path, free: int | None = None) -> list[str]:
     return []
 
 
-def missing_compat(prefixes: str, names: Iterable[str] = ("tf2_msgs", "control_msgs")) -> list[str]:
+COMPAT = ("tf2_msgs", "control_msgs", "object_recognition_msgs", "octomap_msgs", "moveit_msgs")  # interfaces/compat
+
+
+def missing_compat(prefixes: str, names: Iterable[str] = COMPAT) -> list[str]:
     """Interface packages that none of the ament prefixes (AMENT_PREFIX_PATH) supplies, so that ours must be built."""
     index = "share/ament_index/resource_index/packages"
     roots = [Path(p) for p in prefixes.split(":") if p]

@@ -80,11 +80,12 @@ def test_missing_egl_and_disk() -> None:
 
 
 def test_compat_only_where_no_prefix_supplies_it(tmp_path: Path) -> None:
-    assert checks.missing_compat("") == ["tf2_msgs", "control_msgs"]
+    assert checks.missing_compat("") == list(checks.COMPAT)
+    assert set(checks.COMPAT) == {path.name for path in (Path(__file__).parents[2] / "interfaces/compat").iterdir()}
     index = tmp_path / "share" / "ament_index" / "resource_index" / "packages"
     index.mkdir(parents=True)
     (index / "tf2_msgs").touch()
-    assert checks.missing_compat(f"/nowhere:{tmp_path}") == ["control_msgs"]
+    assert checks.missing_compat(f"/nowhere:{tmp_path}") == [n for n in checks.COMPAT if n != "tf2_msgs"]
 
 
 class FakeSetup(bootstrap.Setup):
@@ -159,7 +160,7 @@ def test_torch_comes_from_pytorch_where_the_index_has_no_cpu_build(root: Path) -
 
 def test_on_ros_the_wheels_and_its_packages_are_left_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = root.parent / "opt"
-    for package in ("tf2_msgs", "control_msgs"):
+    for package in checks.COMPAT:
         path = prefix / "share/ament_index/resource_index/packages" / package
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
