@@ -1,10 +1,11 @@
 """Sparse convolutions in plain torch; the kernel maps are shared by all layers of a level. A row is a voxel.
 
-There are two ways to the same sums. By pairs: for each offset gather the rows that have that neighbour, multiply, add;
-nothing is multiplied in vain. By table: gather all 27 neighbours of some rows side by side, zeros where there is none,
-and multiply once; more is multiplied, but in one large product, which few channels and bfloat16 gain from (32 channels
-at 18 000 voxels: float32 7 against 9 ms, bfloat16 on AMX 3 against 9), and in few calls, which a GPU gains from. The
-rows are taken in blocks that stay in the cache.
+By pairs: for each offset gather the rows that have that neighbour, multiply, add; nothing is multiplied in vain. By
+table: gather all neighbours of some rows side by side, zeros where there is none, and multiply once; more is
+multiplied, but in one large product, which few channels and bfloat16 gain from (32 channels at 18 000 voxels: float32 7
+against 9 ms, bfloat16 on AMX 3 against 9), and in few calls, which a GPU gains from. By choice, where coarse voxels
+are spread over fine ones: multiply each coarse row with the weights of all offsets, and let each fine one take its own.
+The rows are taken in blocks that stay in the cache.
 """
 
 import math
@@ -22,16 +23,13 @@ _LEAST_ROWS = 256
 
 
 class _Convolution(torch.autograd.Function):
-    """``out[target] += x[source] @ weight[k]`` over all pairs; the gathered rows are made again in the backward pass.
-
-    The sums of bfloat16 features are made in float32.
-    """
+    """``out[target] += x[source] @ weight[k]`` over all pairs; what is gathered is made again in the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
         ctx.save_for_backward(x, weight)
         ctx.kmap = kmap
-        return _gathered(x, weight, kmap).to(x.dtype)
+        return _gathered(x, weight, kmap)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
@@ -39,23 +37,61 @@ class _Convolution(torch.autograd.Function):
         kmap, grad = ctx.kmap, grads[0].contiguous()
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
-            grad_x = _gathered(grad, weight.transpose(1, 2), kmap.transposed).to(x.dtype)
+            grad_x = _gathered(grad, weight.transpose(1, 2), kmap.transposed)
         if ctx.needs_input_grad[1]:
             grad_weight = _grad_weight(x, grad, weight, kmap)
         return grad_x, grad_weight, None
 
 
 def _gathered(x: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
-    if kmap.centre is not None and (x.is_cuda or x.dtype == torch.bfloat16 or x.shape[1] <= _FEW_CHANNELS):
+    if _prefers_tables(x) and kmap.single:
+        return _by_choice(x, weight, kmap)
+    if _prefers_tables(x) or (kmap.centre is not None and x.shape[1] <= _FEW_CHANNELS):
         return _by_table(x, weight, kmap.table)
     return _by_pairs(x, weight, kmap)
 
 
+def _prefers_tables(x: Tensor) -> bool:
+    return x.is_cuda or x.dtype == torch.bfloat16
+
+
+def _by_pairs(x: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
+    out = x.new_zeros(kmap.n_target, weight.shape[2]) if kmap.centre is None else x @ weight[kmap.centre]
+    for k, source, target in kmap.pairs():
+        out.index_add_(0, target, x.index_select(0, source) @ weight[k])
+    return out
+
+
+def _by_table(x: Tensor, weight: Tensor, table: Tensor) -> Tensor:
+    offsets, channels, out_channels = weight.shape
+    padded = torch.cat([x, x.new_zeros(1, channels)])
+    matrix = weight.reshape(offsets * channels, out_channels)
+    rows = _rows(x, offsets * channels, len(table))
+    places = _filled(table, rows, len(x))
+    out = x.new_empty(len(places), out_channels)
+    for i in range(0, len(places), rows):
+        gathered = padded.index_select(0, places[i : i + rows].reshape(-1)).view(-1, offsets * channels)
+        torch.mm(gathered, matrix, out=out[i : i + rows])
+    return out[: len(table)]
+
+
+def _by_choice(x: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
+    """All offsets of every row at once, of which each row of the output takes one."""
+    offsets, channels, out_channels = weight.shape
+    matrix = weight.transpose(0, 1).reshape(channels, offsets * out_channels)
+    rows = _rows(x, offsets * out_channels, len(x))
+    filled = _filled(x, rows, 0)
+    out = x.new_empty(len(filled), offsets * out_channels)
+    for i in range(0, len(filled), rows):
+        torch.mm(filled[i : i + rows], matrix, out=out[i : i + rows])
+    return out.view(-1, out_channels).index_select(0, kmap.choice)
+
+
 def _grad_weight(x: Tensor, grad: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
-    if x.is_cuda and kmap.centre is not None:
-        padded = torch.cat([x, x.new_zeros(1, x.shape[1])])
-        gathered = padded.index_select(0, kmap.table.reshape(-1)).view(len(grad), -1)
-        return (gathered.T @ grad).view_as(weight)
+    if _prefers_tables(x) and kmap.single:
+        return _grad_by_table(grad, x, kmap.transposed.table).transpose(1, 2).to(weight.dtype)
+    if _prefers_tables(x):
+        return _grad_by_table(x, grad, kmap.table).to(weight.dtype)
     grad_weight = torch.zeros_like(weight)
     if kmap.centre is not None:
         grad_weight[kmap.centre] = x.T @ grad
@@ -64,28 +100,27 @@ def _grad_weight(x: Tensor, grad: Tensor, weight: Tensor, kmap: KernelMap) -> Te
     return grad_weight
 
 
-def _by_pairs(x: Tensor, weight: Tensor, kmap: KernelMap) -> Tensor:
-    dtype = torch.float32 if x.dtype == torch.bfloat16 else x.dtype
-    if kmap.centre is None:
-        out = torch.zeros(kmap.n_target, weight.shape[2], dtype=dtype, device=x.device)
-    else:
-        out = (x @ weight[kmap.centre]).to(dtype)
-    for k, source, target in kmap.pairs():
-        out.index_add_(0, target, (x.index_select(0, source) @ weight[k]).to(dtype))
-    return out
-
-
-def _by_table(x: Tensor, weight: Tensor, table: Tensor) -> Tensor:
-    offsets, channels, out_channels = weight.shape
+def _grad_by_table(x: Tensor, grad: Tensor, table: Tensor) -> Tensor:
+    """Sum over all rows of the gathered x times grad, (offsets, channels of x, channels of grad) float32."""
+    offsets, channels = table.shape[1], x.shape[1]
     padded = torch.cat([x, x.new_zeros(1, channels)])
-    matrix = weight.reshape(offsets * channels, out_channels)
-    out = x.new_empty(len(table), out_channels)
-    rows = len(table) if x.is_cuda else max(_LEAST_ROWS, _BLOCK // (offsets * channels))
-    for i in range(0, len(table), max(rows, 1)):
-        part = table[i : i + rows]
-        gathered = padded.index_select(0, part.reshape(-1)).view(len(part), offsets * channels)
-        torch.mm(gathered, matrix, out=out[i : i + rows])
-    return out
+    rows = _rows(x, offsets * channels, len(table))
+    places, grads = _filled(table, rows, len(x)), _filled(grad, rows, 0)
+    total = torch.zeros(offsets * channels, grad.shape[1], device=x.device)
+    for i in range(0, len(places), rows):
+        gathered = padded.index_select(0, places[i : i + rows].reshape(-1)).view(-1, offsets * channels)
+        total += gathered.T @ grads[i : i + rows]
+    return total.view(offsets, channels, grad.shape[1])
+
+
+def _rows(x: Tensor, width: int, count: int) -> int:
+    """Rows of a block; the same for every cloud, since a CPU compiles its bfloat16 products anew for each shape."""
+    return max(count, 1) if x.is_cuda else max(_LEAST_ROWS, _BLOCK // width)
+
+
+def _filled(rows: Tensor, block: int, value: int) -> Tensor:
+    """With rows of ``value`` at the end, up to whole blocks."""
+    return torch.nn.functional.pad(rows, (0, 0, 0, -len(rows) % block), value=value)
 
 
 class SparseConv(nn.Module, ABC):

@@ -49,6 +49,21 @@ class KernelMap:
         table.view(-1)[place] = self.source.int()
         return table
 
+    @property
+    def single(self) -> bool:
+        """Whether each row of the output has one pair: a map from coarse voxels to the fine ones in them."""
+        return self.centre is None and len(self.target) == self.n_target
+
+    @cached_property
+    def choice(self) -> Tensor:
+        """Of a single map: for each row of the output ``K source + k``, (n_target,) int64."""
+        offsets = len(self.bounds) - 1
+        offset = torch.arange(offsets, device=self.source.device)
+        counts = torch.tensor(self.bounds, device=self.source.device).diff()
+        choice = torch.empty(self.n_target, dtype=torch.int64, device=self.source.device)
+        choice[self.target] = self.source * offsets + torch.repeat_interleave(offset, counts)
+        return choice
+
     def pairs(self) -> list[tuple[int, Tensor, Tensor]]:
         """Offset, rows of the input and rows of the output, for every offset that has any."""
         ends = zip(self.bounds[:-1], self.bounds[1:], strict=True)
