@@ -63,10 +63,11 @@ class JointMap(config.StrictModel):
 
 
 class GripperDriver(config.StrictModel):
-    """Which action the gripper's driver speaks, and under which name."""
+    """Which action the gripper's driver speaks, under which name, and where it tells its joint."""
 
     type: Literal["gripper_command", "parallel_gripper_command"]
     action: str
+    joint_states: str = ""  # empty: with the arm's
 
 
 class Gripper(config.StrictModel):

@@ -92,7 +92,8 @@ class ArmNode(Node):
         self.joints = JointStateMonitor(
             self.arm.joints, self.model.joint.name, joint_age, self.now_ns, topic=driver.joint_states
         )
-        self.data.create_subscription(JointState, driver.joint_states, self._on_joints, qos.SENSOR)
+        for topic in {driver.joint_states, self.model.driver.joint_states or driver.joint_states}:
+            self.data.create_subscription(JointState, topic, self._on_joints, qos.SENSOR)
         self.data.create_subscription(String, driver.robot_description, self._on_description, qos.LATCHED)
         self._tf = TfListener(self.data)
         self.clouds = CloudBuffer(self.data, cloud_topic, self._max_scene_age)

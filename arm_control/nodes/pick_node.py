@@ -74,7 +74,7 @@ class PickNode(Node):
         self.data = Node(
             f"{name}_data", context=self.context, namespace=self.get_namespace(), parameter_overrides=[sim_time]
         )
-        topic = self.arm.driver.joint_states
+        topic = self.model.driver.joint_states or self.arm.driver.joint_states
         self.joints = JointStateMonitor((), self.model.joint.name, joint_age, self.now_ns, topic)
         self.data.create_subscription(JointState, topic, self._on_joints, qos.SENSOR)
         self.clouds = CloudBuffer(self.data, cloud_topic, _CLOUD_SECONDS, limit=2)
