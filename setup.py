@@ -4,13 +4,14 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-PACKAGES = ("arm_control", "grasp_*", "seegrasp", "view_planner")
+PACKAGES = ("arm_control", "grasp_*", "hand_eye", "seegrasp", "view_planner")
 NODES = {
     "sim_node": "grasp_sim",
     "camera_node": "grasp_perception",
     "detector_node": "grasp_perception",
     "arm_node": "arm_control",
     "pick_node": "arm_control",
+    "hand_eye_node": "hand_eye",
 }
 
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "record": Command("grasp_eval.record:main", "record the stack's topics into a bag"),
     "bench": Command("grasp_eval.bench.cli:main", "measure detectors: clutter clearing, latency, AP; compare runs"),
     "learn": Command("grasp_learning.cli:main", "make grasp labels of objects, and check them by physics"),
+    "calibrate": Command("hand_eye.nodes.calibrate:main", "find where a camera is on the arm or beside it; check it"),
     "doctor": Command("seegrasp.doctor:main", "check this machine, the installation and the running nodes"),
 }
 

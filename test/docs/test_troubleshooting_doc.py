@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 DOC = ROOT / "docs" / "TROUBLESHOOTING.md"
-PACKAGES = ("arm_control", "grasp_core", "grasp_perception", "grasp_ros", "grasp_sim", "seegrasp")
+PACKAGES = ("arm_control", "grasp_core", "grasp_perception", "grasp_ros", "grasp_sim", "hand_eye", "seegrasp")
 
 
 def quoted() -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("grasp_core", "grasp_ros", "grasp_perception", "view_planner", "arm_control", "grasp_sim")
+OURS = ("grasp_core", "grasp_ros", "grasp_perception", "view_planner", "arm_control", "hand_eye", "grasp_sim")
 EVALUATION = ("grasp_learning", "grasp_eval")
 ROS = (
     *("rclpy", "tf2_ros", "tf2_py", "launch", "launch_ros", "message_filters", "ament_index_python"),
@@ -22,16 +22,18 @@ FORBIDDEN = {
         "grasp_perception",
         "view_planner",
         "arm_control",
+        "hand_eye",
         "grasp_sim",
         "seegrasp",
     ),
-    "grasp_ros": ("grasp_perception", "view_planner", "arm_control", "grasp_sim", "seegrasp"),
-    "grasp_perception": ("view_planner", "arm_control", "grasp_sim", "seegrasp"),
-    "view_planner": ("grasp_perception", "arm_control", "grasp_sim", "seegrasp"),
-    "arm_control": ("grasp_perception", "view_planner", "grasp_sim", "seegrasp"),
-    "grasp_sim": ("grasp_perception", "view_planner", "arm_control", "seegrasp"),
+    "grasp_ros": ("grasp_perception", "view_planner", "arm_control", "grasp_sim", "hand_eye", "seegrasp"),
+    "grasp_perception": ("view_planner", "arm_control", "grasp_sim", "hand_eye", "seegrasp"),
+    "view_planner": ("grasp_perception", "arm_control", "grasp_sim", "hand_eye", "seegrasp"),
+    "arm_control": ("grasp_perception", "view_planner", "grasp_sim", "hand_eye", "seegrasp"),
+    "hand_eye": ("grasp_perception", "view_planner", "arm_control", "grasp_sim", "seegrasp"),
+    "grasp_sim": ("grasp_perception", "view_planner", "arm_control", "hand_eye", "seegrasp"),
     "grasp_eval": ("grasp_learning",),
-    "grasp_learning": (*ROS, "grasp_ros", "view_planner", "arm_control", "seegrasp"),
+    "grasp_learning": (*ROS, "grasp_ros", "view_planner", "arm_control", "hand_eye", "seegrasp"),
     "seegrasp": EVALUATION,  # its commands name them as text and import them when called
 }
 
@@ -64,7 +66,7 @@ def test_run_time_imports_neither_learning_nor_evaluation(package: str) -> None:
     assert not violations(package, EVALUATION)
 
 
-@pytest.mark.parametrize("package", ["grasp_perception", "view_planner", "arm_control", "grasp_sim"])
+@pytest.mark.parametrize("package", ["grasp_perception", "view_planner", "arm_control", "hand_eye", "grasp_sim"])
 def test_ros_stays_in_the_nodes(package: str) -> None:
     inner = [v for v in violations(package, ROS) if not {"nodes", "drivers"} & set(Path(v.split(":")[0]).parts)]
     assert not inner, "messages become arrays once, in nodes/ (and drivers/), through grasp_ros"
