@@ -217,17 +217,45 @@ class MotionPlanner(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of what planning was done with; nothing can be planned any more."""
+        ...
 
-def make_planner(name: str, urdf: str, arm, gripper, cell, **options) -> MotionPlanner:
-    """Planner `name` ("builtin") for a URDF text, `ArmProfile`, `Gripper` and `Cell`; ConfigError if it is unknown."""
-    if name != "builtin":
-        raise ConfigError(f"planner '{name}' is unknown; expected one of: builtin")
-    from arm_control.planning.builtin import BuiltinPlanner
 
-    return BuiltinPlanner(urdf, arm, gripper, cell, **options)
+PLANNERS = ("builtin", "move_group", "moveit")
+
+
+def make_planner(
+    name: str, urdf: str, arm, gripper, cell, node=None, moveit_params: str = "", **options
+) -> MotionPlanner:
+    """Planner `name` for a URDF text, `ArmProfile`, `Gripper` and `Cell`.
+
+    "builtin": our own. "move_group": MoveIt through the services of a running move_group; `node` (rclpy), which an
+    executor in other threads has to spin, calls them. "moveit": MoveIt in this process (moveit_py), configured by the
+    YAML `moveit_params`. Further `options` are those of `BuiltinPlanner` or `MoveItPlanner`.
+
+    Raises:
+        ConfigError: no such planner, or what it needs is not installed, not given or not readable.
+    """
+    if name not in PLANNERS:
+        raise ConfigError(f"planner '{name}' is unknown; expected one of: {', '.join(PLANNERS)}")
+    if name == "builtin":
+        from arm_control.planning.builtin import BuiltinPlanner
+
+        return BuiltinPlanner(urdf, arm, gripper, cell, **options)
+    try:
+        from arm_control.drivers.moveit import connect
+    except ImportError as error:
+        raise ConfigError(
+            f"planner '{name}' needs moveit_msgs ({error}): install MoveIt, or run `make setup`"
+        ) from error
+    from arm_control.planning.moveit.planner import MoveItPlanner
+
+    return MoveItPlanner(connect(name, urdf, arm, node, moveit_params), urdf, arm, gripper, cell, **options)
 
 
 __all__ = [
+    "PLANNERS",
     "Exemption",
     "GraspPlan",
     "GraspSearch",

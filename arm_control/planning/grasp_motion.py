@@ -93,7 +93,7 @@ class GraspMotion:
                 lift = self._lift(branch, held)
                 approach = self._approach(descent.q[0])
             except PlanningError as caught:
-                error = _further(error, caught)
+                error = further(error, caught)
                 if searches >= MAX_BRANCHES:
                     break
                 continue
@@ -151,7 +151,7 @@ class GraspMotion:
                     raise PlanningError(f"the pregrasp is in collision: {what}", ErrorCode.GOAL_IN_COLLISION)
                 check_line(line, self._linear(line.poses, branch.T), "descent")
             except PlanningError as caught:
-                error = _further(error, caught)
+                error = further(error, caught)
                 continue
             finally:
                 self._add("linear", began)
@@ -198,10 +198,13 @@ class GraspMotion:
         began = perf_counter()
         parts = tm.time_line(self.kin, descent, self.limits), tm.time_line(self.kin, lift, self.limits)
         self._add("linear", began)
+        return self._plan(branch, approach, *parts)
+
+    def _plan(self, branch: Branch, approach: Trajectory, descent: Trajectory, lift: Trajectory) -> GraspPlan:
         target = target_region(branch.T, self.width, self.planner.gripper)
         return GraspPlan(
-            approach, *parts, branch.T, self.width, branch.flipped, self.distance, self.lifted, target, self.held,
-            dict(self.spent),
+            approach, descent, lift, branch.T, self.width, branch.flipped, self.distance, self.lifted, target,
+            self.held, dict(self.spent),
         )  # fmt: skip
 
     def _add(self, stage: str, began: float) -> None:
@@ -219,7 +222,7 @@ _PROGRESS = (
 )
 
 
-def _further(old: PlanningError | None, new: PlanningError) -> PlanningError:
+def further(old: PlanningError | None, new: PlanningError) -> PlanningError:
     """The error of the attempt that got further; the older of two equals."""
     if old is None or _PROGRESS.index(new.code) > _PROGRESS.index(old.code):
         return new

@@ -13,6 +13,7 @@ ROS = (
     *("rclpy", "tf2_ros", "tf2_py", "launch", "launch_ros", "message_filters", "ament_index_python"),
     *("seegrasp_msgs", "tf2_msgs", "control_msgs", "sensor_msgs", "geometry_msgs", "std_msgs", "diagnostic_msgs"),
     *("trajectory_msgs", "visualization_msgs", "rosgraph_msgs", "builtin_interfaces", "rcl_interfaces", "action_msgs"),
+    *("moveit", "moveit_msgs", "octomap_msgs", "shape_msgs"),
 )
 FORBIDDEN = {
     "grasp_core": (
