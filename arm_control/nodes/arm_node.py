@@ -32,7 +32,7 @@ from arm_control.nodes.operator_services import OperatorServices
 from arm_control.nodes.scene import CloudBuffer
 from arm_control.nodes.shown import PlanPublisher
 from arm_control.nodes.status import HeldPublisher, StatusPublisher
-from arm_control.planning import MotionPlanner, make_planner
+from arm_control.planning import PLANNERS, MotionPlanner, make_planner
 from arm_control.stages.context import GraspSettings
 from arm_control.watchdog import MotionWatchdog, Vital
 from grasp_core.arm import ArmProfile
@@ -63,7 +63,10 @@ class ArmNode(Node):
         self.model = Gripper.load(
             params.declare("gripper", "", "gripper profile; empty: the cell's") or self.cell.gripper
         )
-        self._planner_name = params.declare("planner", "builtin", "motion planner: builtin")
+        self._planner_name = params.declare(
+            "planner", "builtin", "motion planner; move_group: a running MoveIt, moveit: MoveIt in the node", choices=PLANNERS
+        )
+        self._moveit_params = params.declare("moveit_params", "", "YAML of MoveItPy's parameters, for planner moveit")
         cloud_topic = params.declare("cloud_topic", "camera_node/cloud", "clouds of the scene")
         self._max_scene_age = params.declare("max_scene_age", 15.0, "s: no grasp in an older picture", 0.1, 600.0)
         joint_age = params.declare("joint_state_timeout", 1.0, "s: joint states older than this are stale", 0.05, 10.0)
@@ -116,8 +119,8 @@ class ArmNode(Node):
         )
         self.gate = GoalGate(self, client_timeout)
         self._operator = OperatorServices(self, self.interlock, self.gate)
-        heartbeat = Heartbeat(self, lambda: self.interlock.moving)
-        self.interlock.on_motion = heartbeat.beat
+        self._heartbeat = Heartbeat(self, lambda: self.interlock.moving)
+        self.interlock.on_motion = self._heartbeat.beat
         self._goals = ArmGoals(self, settings, self._max_scene_age)
         Diagnostics(self).add("state", self._report)
         self.status.set("idle")
@@ -144,13 +147,21 @@ class ArmNode(Node):
         if msg.data == self._urdf:
             return
         self._urdf = msg.data
+        self._close_planner()
+        self._planner_error = f"planner {self._planner_name} is still being started"
+        given = (self._planner_name, msg.data, self.arm, self.model, self.cell)
         try:
-            self._planner = make_planner(self._planner_name, msg.data, self.arm, self.model, self.cell)
+            self._planner = make_planner(*given, node=self, moveit_params=self._moveit_params)
             self.get_logger().info(f"planner {self._planner_name} is ready")
         except Exception as error:  # a URDF from outside: whatever is wrong with it must not end the node
             self._planner = None
             self._planner_error = f"no planner for the URDF on {self.arm.driver.robot_description}: {error}"
             self.get_logger().error(self._planner_error)
+
+    def _close_planner(self) -> None:
+        planner, self._planner = self._planner, None
+        if planner is not None:
+            planner.close()
 
     def lookup(self, frame: str, stamp: int) -> np.ndarray:
         """T_base_frame (4, 4) at a time in ns (0: the newest), waiting a little for it; FrameError."""
