@@ -1,7 +1,7 @@
 """Named sets of objects for benchmarks: fixed procedural lists, split by family and shape, and folders of meshes.
 
 A procedural set is a finite list that never changes: a shape depends on its split, family and number alone, so that
-labels can be cached under its name (`mug-test-017`). No family of one of the splits train, val and test occurs in
+labels can be cached under its name (`mug-test-017`). No family of one of the splits train, val, test and long occurs in
 another; `similar` holds other shapes of the train families, as the data sets of the field have it.
 """
 
@@ -20,6 +20,7 @@ import numpy as np
 from grasp_core.errors import InputError
 from grasp_sim.meshes import folder_and_scale, load_usable
 from grasp_sim.objects import FAMILIES, ObjectSpec
+from grasp_sim.objects.long_things import LONG
 
 TRAIN = ("box", "cylinder", "cone", "ball", "blob", "bowl", "plate", "screwdriver", "t_profile", "ring")
 VAL = ("egg_cup", "can", "wrench")
@@ -29,6 +30,7 @@ SPLITS: dict[str, tuple[tuple[str, ...], int]] = {  # families and shapes of eac
     "val": (VAL, 20),
     "test": (TEST, 20),
     "similar": (TRAIN, 20),
+    "long": (tuple(LONG), 20),
 }
 PROCEDURAL = "procedural"  # also the short name of the test set
 KEPT = 1024  # shapes kept in memory, more than all sets together
@@ -89,7 +91,7 @@ class ObjectSet:
 
 
 def load_object_set(name: str) -> ObjectSet:
-    """A set by name: `procedural` (its test split), `procedural-train|val|similar|test`, or a folder of meshes.
+    """A set by name: `procedural` (its test split), `procedural-train|val|similar|test|long`, or a folder of meshes.
 
     A folder may carry the factor to metres, as `folder@0.001`. Its meshes that cannot be used are left out and named in
     `problems`. InputError on an unknown name, and on a folder without a single usable mesh.
@@ -126,4 +128,4 @@ def make_shape(split: str, family: str, number: int) -> ObjectSpec:
     """The shape of that split, family and number: the same on every call and in every set that holds it."""
     name = shape_name(split, family, number)
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:16], "little")
-    return FAMILIES[family](np.random.default_rng(seed)).renamed(name)
+    return (FAMILIES | LONG)[family](np.random.default_rng(seed)).renamed(name)

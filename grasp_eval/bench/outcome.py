@@ -14,10 +14,12 @@ from grasp_eval.bench.records import Attempt, RoundResult
 from grasp_sim.hand_attempt import Trace
 
 
-def attempt_record(so_far: RoundResult, look: Look, grasp: Grasps, trace: Trace, offered: int) -> Attempt:
+def attempt_record(
+    so_far: RoundResult, look: Look, grasp: Grasps, trace: Trace, offered: int, max_slip: float | None
+) -> Attempt:
     """The record of the attempt at the one ``grasp`` chosen of ``offered`` ones, without a picture."""
     target, timings = so_far.round.target, so_far.round.timings_ms
-    reason = reason_of(trace, target)
+    reason = reason_of(trace, target, max_slip)
     return Attempt(
         round=so_far.round.round,
         index=len(so_far.attempts),
@@ -43,8 +45,9 @@ def attempt_record(so_far: RoundResult, look: Look, grasp: Grasps, trace: Trace,
     )
 
 
-def reason_of(trace: Trace, target: str) -> str:
-    """Why an attempt ended as it did: one of records.REASONS."""
+def reason_of(trace: Trace, target: str, max_slip: float | None = None) -> str:
+    """Why an attempt ended as it did: one of records.REASONS. max_slip: m that are forgiven, None: any."""
+    slipped = max_slip is not None and trace.slip is not None and trace.slip > max_slip
     steps = (
         (records.UNPHYSICAL, bool(trace.unphysical)),
         (records.TOUCHED, trace.forbidden),
@@ -52,6 +55,7 @@ def reason_of(trace: Trace, target: str) -> str:
         (records.CLOSED_ON_NOTHING, not trace.gripped),
         (records.DROPPED_IN_LIFT, not trace.lifted),
         (records.DROPPED_IN_SHAKE, not trace.held),
+        (records.SLIPPED, slipped),
         (records.WRONG_OBJECT, bool(target) and target not in trace.held),
     )
     return next((reason for reason, so in steps if so), records.HELD)

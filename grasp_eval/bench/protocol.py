@@ -65,6 +65,7 @@ class Motion(config.StrictModel):
         contact: push: the hand goes on against little force, and is blocked where it meets more; stop: it stops at the
             first contact and closes there.
         shake: whether the object is shaken about two axes after the lift.
+        max_slip: what moves farther than this in the hand counts as slipped, not as held; None: no limit.
     """
 
     approach: Positive = 0.05
@@ -74,6 +75,7 @@ class Motion(config.StrictModel):
     touch: Literal["fail", "start", "record"] = "record"
     contact: Literal["push", "stop"] = "push"
     shake: bool = True
+    max_slip: Positive | None = None
 
 
 class Protocol(config.StrictModel):

@@ -21,6 +21,7 @@ TOUCHED = "touched"  # it touched something on the way, under a protocol that fo
 CLOSED_ON_NOTHING = "closed_on_nothing"
 DROPPED_IN_LIFT = "dropped_in_lift"
 DROPPED_IN_SHAKE = "dropped_in_shake"
+SLIPPED = "slipped"  # held to the end, but not where it was gripped, under a protocol that minds
 WRONG_OBJECT = "wrong_object"  # held, but not the target
 UNPHYSICAL = "unphysical"
 REASONS = (
@@ -30,6 +31,7 @@ REASONS = (
     CLOSED_ON_NOTHING,
     DROPPED_IN_LIFT,
     DROPPED_IN_SHAKE,
+    SLIPPED,
     WRONG_OBJECT,
     UNPHYSICAL,
 )

@@ -230,7 +230,7 @@ class _Play:
         before = world.save()
         with self._timed("physics"):
             trace = attempt(world, T, float(grasp.width[0]), self._motion())
-        record = attempt_record(self.result, look, grasp, trace, offered)
+        record = attempt_record(self.result, look, grasp, trace, offered, self.protocol.motion.max_slip)
         if not record.success and not any(not a.success for a in self.result.attempts):
             self._picture(record, before, T, float(grasp.width[0]))
         self.result.attempts.append(record)

@@ -162,7 +162,7 @@ class AnalyticDetector:
         width = (contacts.extent + 2 * contacts.clearance).clamp(max=gripper.max_width)
         free, unseen = collision.against_map(scene, contacts.R, contacts.t, width, gripper, p.sweep)
         stable = scoring.stability(scene, contacts)
-        score = scoring.score(scene, contacts, unseen, stable, gripper)
+        score = scoring.score(scene, contacts, unseen, stable, gripper, p.stability_weight)
         good = free & (score >= p.min_score)
         return contacts[good], width[good], stable[good], score[good]
 

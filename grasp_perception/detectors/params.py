@@ -7,6 +7,8 @@ import torch
 
 from grasp_core.errors import ConfigError
 
+_NOT_POSITIVE = ("device", "support_height", "depths", "min_score", "stability_weight")
+
 
 @dataclass(frozen=True)
 class AnalyticParams:
@@ -30,6 +32,7 @@ class AnalyticParams:
         min_clearance: free space that each finger needs on both of its sides.
         clearance: free space beside the object aimed at.
         friction: coefficient that the friction margin is measured against.
+        stability_weight: of the stability in the score; 0 ignores it.
         sweep: how far back along the approach the gripper must be free.
         nms_translation, nms_rotation: grasps nearer than both to a better one are dropped.
         max_grasps: most grasps returned.
@@ -54,6 +57,7 @@ class AnalyticParams:
     min_clearance: float = 0.0015
     clearance: float = 0.010
     friction: float = 0.6
+    stability_weight: float = 0.3
     sweep: float = 0.08
     nms_translation: float = 0.03
     nms_rotation: float = 30.0
@@ -62,10 +66,12 @@ class AnalyticParams:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "depths", tuple(self.depths))
-        positive = [f.name for f in fields(self) if f.name not in ("device", "support_height", "depths", "min_score")]
+        positive = [f.name for f in fields(self) if f.name not in _NOT_POSITIVE]
         for name in positive:
             if not getattr(self, name) > 0:
                 raise ConfigError(f"analytic detector: {name} must be positive, got {getattr(self, name)}")
+        if not self.stability_weight >= 0:
+            raise ConfigError(f"analytic detector: stability_weight must not be negative, got {self.stability_weight}")
         if not self.depths or sorted(self.depths) != list(self.depths) or self.depths[0] <= 0:
             raise ConfigError(f"analytic detector: depths must be positive and rising, got {self.depths}")
         if self.max_tilt > 80:

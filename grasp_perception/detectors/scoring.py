@@ -10,7 +10,7 @@ from grasp_perception.detectors.heightmap import HeightMap
 
 # Success of a grasp as a logistic function of the logarithms of its factors: fitted (ridge, weights >= 0) to 365 picks
 # of the simulated arm from 30 bins of mixed objects, a third of them not the best grasp; area under the ROC curve 0.94
-# on bins left out. Stability, upright and level weigh more than fitted: the bins held few heavy objects.
+# on bins left out. Upright, level and stability (a parameter) weigh more than fitted: the bins held few heavy objects.
 _BIAS = 4.5
 _WEIGHTS = {
     "friction": 0.3,
@@ -24,7 +24,7 @@ _WEIGHTS = {
     "single": 1.3,
     "seen": 2.8,
     "width": 1.4,
-    "stability": 0.3,
+    "stability": 0.0,  # a parameter
     "upright": 0.1,
     "level": 0.1,
     "size": 1.0,
@@ -77,11 +77,17 @@ def factors(
 
 
 def score(
-    scene: HeightMap, contacts: Contacts, unseen_tips: torch.Tensor, stable: torch.Tensor, gripper: Gripper
+    scene: HeightMap,
+    contacts: Contacts,
+    unseen_tips: torch.Tensor,
+    stable: torch.Tensor,
+    gripper: Gripper,
+    stability_weight: float,
 ) -> torch.Tensor:
     """Probability of success (N,)."""
     parts = factors(scene, contacts, unseen_tips, stable, gripper)
-    return torch.sigmoid(_BIAS + sum(weight * parts[name].log() for name, weight in _WEIGHTS.items()))
+    weights = _WEIGHTS | {"stability": stability_weight}
+    return torch.sigmoid(_BIAS + sum(weight * parts[name].log() for name, weight in weights.items()))
 
 
 def suppress(

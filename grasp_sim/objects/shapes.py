@@ -116,17 +116,18 @@ def assemble(
     rgba: tuple[float, ...],
     grasp_width: float,
     friction: tuple[float, float] = FRICTION_RANGE,
+    mass: tuple[float, float] = MASS_RANGE,
     **metadata: float | str,
 ) -> ObjectSpec:
-    """Centre the parts, draw friction and mass (kg/m3 range, kept within MASS_RANGE), and name the object."""
+    """Centre the parts, draw friction and mass (kg/m3 range, kept within ``mass``, kg), and name the object."""
     centre = bounds_of(parts).mean(0)
     centred = tuple(part.moved(-centre) for part in parts)
-    mass = sum(part.volume for part in centred) * uniform(rng, *density)
+    drawn = sum(part.volume for part in centred) * uniform(rng, *density)
     return ObjectSpec(
         name=f"{family}_{int(rng.integers(1 << 16)):04x}",
         family=family,
         parts=centred,
-        mass=float(np.clip(mass, *MASS_RANGE)),
+        mass=float(np.clip(drawn, *mass)),
         friction=uniform(rng, *friction),
         rgba=tuple(rgba),
         grasp_width=float(grasp_width),

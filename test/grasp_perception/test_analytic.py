@@ -84,6 +84,14 @@ def test_best_grasp_closes_on_parallel_faces() -> None:
     assert grasps.R[0, 2, 2] < -0.9
 
 
+def test_stability_counts_as_much_as_it_is_told_to() -> None:
+    scene = Scene().add("box", (0.03, 0.22, 0.03), (0.5, 0.0, 0.015), (0, 0, 0.4))
+    without, with_it = (_detect(scene, stability_weight=weight)[0] for weight in (0.0, 3.0))
+    assert with_it.stability[0] > 0.8
+    assert with_it.stability[:5].mean() > without.stability[:5].mean()
+    assert len(without) >= len(with_it)
+
+
 def test_fingertips_stay_above_the_support() -> None:
     grasps, _ = _detect(SHAPES["flat box"]())
     centres, sizes = GRIPPER.boxes(grasps.width.astype(np.float64))
@@ -217,6 +225,8 @@ def test_parameters_are_checked() -> None:
         make_detector("analytic", speed=3)
     with pytest.raises(ConfigError, match="must be positive"):
         make_detector("analytic", cell=0.0)
+    with pytest.raises(ConfigError, match="stability_weight must not be negative"):
+        make_detector("analytic", stability_weight=-1.0)
     with pytest.raises(ConfigError, match="rising"):
         make_detector("analytic", depths=(0.02, 0.01))
     with pytest.raises(ConfigError, match="not usable"):

@@ -14,6 +14,7 @@ from grasp_core.errors import InputError
 from grasp_sim import object_sets
 from grasp_sim.object_sets import SPLITS, ObjectSet, load_object_set, make_shape
 from grasp_sim.objects import FAMILIES, add_object
+from grasp_sim.objects.long_things import LONG
 
 # Whoever changes one of these changes what every published number was measured on: make a new split instead.
 DIGESTS = {
@@ -21,6 +22,7 @@ DIGESTS = {
     "procedural-val": "cf9b9c1806f33219",
     "procedural-test": "7c161044a9040689",
     "procedural-similar": "9e60842efa22c3e2",
+    "procedural-long": "09cf141ac8ccc90e",
 }
 
 
@@ -40,14 +42,14 @@ def test_the_lists_have_not_changed(name: str, expected: str) -> None:
 
 def test_counts() -> None:
     counts = {name: len(load_object_set(f"procedural-{name}")) for name in SPLITS}
-    assert counts == {"train": 400, "val": 60, "test": 120, "similar": 200}
+    assert counts == {"train": 400, "val": 60, "test": 120, "similar": 200, "long": 60}
 
 
 def test_families_of_the_splits_are_disjoint_and_complete() -> None:
-    families = {split: set(SPLITS[split][0]) for split in ("train", "val", "test")}
+    families = {split: set(SPLITS[split][0]) for split in ("train", "val", "test", "long")}
     for one, other in combinations(families, 2):
         assert not families[one] & families[other]
-    assert set.union(*families.values()) == set(FAMILIES)
+    assert set.union(*families.values()) == set(FAMILIES) | set(LONG)
     assert set(SPLITS["similar"][0]) == families["train"]
 
 
@@ -110,7 +112,7 @@ def test_mujoco_takes_the_objects_under_their_names() -> None:
 
 @pytest.mark.parametrize("name", ["procedural-trian", "mugs", "nowhere@0.001"])
 def test_unknown_sets_name_the_known_ones(name: str) -> None:
-    with pytest.raises(InputError, match="procedural-similar, or a folder of meshes"):
+    with pytest.raises(InputError, match="procedural-long, or a folder of meshes"):
         load_object_set(name)
 
 

@@ -18,7 +18,7 @@ TABLE_ABOVE_FLOOR = 0.05  # m: VGN's cube starts one finger depth below the tabl
 
 
 def test_what_is_shipped() -> None:
-    assert SHIPPED == ["edge", "giga", "seegrasp", "vgn"]
+    assert SHIPPED == ["edge", "giga", "heavy", "seegrasp", "vgn"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -51,6 +51,18 @@ def test_what_the_published_protocols_share(name: str) -> None:
     assert (motion.approach, motion.speed, motion.lift_above, motion.touch) == (0.05, 0.10, 60.0, "start")
     profile = CameraProfile.load(protocol.camera)
     assert (profile.width, profile.height, profile.fx, profile.fy) == (640, 480, 540.0, 540.0)
+
+
+def test_heavy_looks_as_our_own_protocol_does() -> None:
+    heavy, own = Protocol.load("heavy"), Protocol.load("seegrasp")
+    assert (heavy.camera, heavy.noise, heavy.views, heavy.workspace) == (
+        own.camera,
+        own.noise,
+        own.views,
+        own.workspace,
+    )
+    assert heavy.motion == own.motion.model_copy(update={"max_slip": 0.02})
+    assert (heavy.max_attempts, heavy.rules("single").count) == (1, 1)
 
 
 def test_vgn() -> None:
@@ -102,7 +114,7 @@ def test_ours() -> None:
 
 
 def test_bad_protocols_say_what_is_wrong(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="edge, giga, seegrasp, vgn"):
+    with pytest.raises(ConfigError, match="edge, giga, heavy, seegrasp, vgn"):
         Protocol.load("gigga")
     with pytest.raises(ConfigError, match="no scene 'bin'; it has pile, packed"):
         Protocol.load("giga").rules("bin")

@@ -210,3 +210,12 @@ def test_wrong_settings_are_named():
 )
 def test_reasons(trace: Trace, target: str, reason: str):
     assert reason_of(trace, target) == reason
+
+
+@pytest.mark.parametrize(
+    ("slip", "limit", "reason"),
+    [(0.03, 0.02, records.SLIPPED), (0.01, 0.02, records.HELD), (0.03, None, records.HELD), (None, 0.02, records.HELD)],
+)
+def test_slip(slip: float | None, limit: float | None, reason: str):
+    assert reason_of(Trace(gripped=["a"], lifted=["a"], held=["a"], slip=slip), "", limit) == reason
+    assert reason_of(Trace(gripped=["a"], lifted=["a"], slip=slip), "", limit) == records.DROPPED_IN_SHAKE
