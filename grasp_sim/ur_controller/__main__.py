@@ -8,7 +8,9 @@ ur_controller --address 127.0.0.2 --model ur5e
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -17,6 +19,7 @@ from grasp_sim.ur_controller.controller import Controller, ControllerThread
 from grasp_sim.ur_controller.models import MODELS, Version, find_model
 
 READY = "ready"
+_PRIORITY = 70
 COMMANDS: dict[str, tuple[str, Callable[[Controller], object]]] = {
     "protective_stop": ("the arm brakes, the program ends", lambda c: c.protective_stop()),
     "unlock": ("end a protective stop", lambda c: c.safety.unlock()),
@@ -88,6 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"ur_controller: {args.address}: {error}", file=sys.stderr)
         return 1
     controller.safety.remote = not args.local
+    with contextlib.suppress(PermissionError):  # where the system allows it: a controller is never late
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
     running = ControllerThread(controller)
     print(READY, flush=True)
     try:

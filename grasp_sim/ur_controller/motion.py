@@ -90,7 +90,7 @@ class MoveJ:
 
 
 class MoveL:
-    """The tool moves straight to a pose; ``speed`` m/s and ``acceleration`` m/s^2, of the rotation in rad if it only turns."""
+    """The tool moves straight to a pose; ``speed`` m/s and ``acceleration`` m/s^2, in rad where it only turns."""
 
     def __init__(self, now: State, target: np.ndarray, speed: float, acceleration: float, arm: Kinematics) -> None:
         """``target`` 4x4."""

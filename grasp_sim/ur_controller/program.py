@@ -1,7 +1,7 @@
 """The program that runs on the controller: what ur_rtde's control script does, command by command.
 
-The script itself is not interpreted. A script that is not ur_rtde's, or `move_path` with injected moves, is refused with
-a message in the log. Numbers of the commands: ur_rtde 1.6, RTDE::RobotCommand::Type.
+The script itself is not interpreted. A script that is not ur_rtde's is refused with a message in the log, and so is
+`move_path`. Numbers of the commands: ur_rtde 1.6, RTDE::RobotCommand::Type.
 """
 
 from __future__ import annotations

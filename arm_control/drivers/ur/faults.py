@@ -1,0 +1,120 @@
+"""Why the arm does not move, and the way out, in words for the one who stands in front of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from grasp_core.errors import ErrorCode, ExecutionError
+from grasp_core.ur_modes import RobotMode, RuntimeState, SafetyMode
+
+OLDEST = {3: (3, 12), 5: (5, 6)}
+"""PolyScope's oldest supported version by series: 3 is CB3, 5 the e-Series."""
+
+_RESUME = "then call the service ~/resume of ur_driver_node"
+_SAFETY = {
+    SafetyMode.PROTECTIVE_STOP: (
+        "protective stop: the arm met a resistance or left its safety limits",
+        f"look for the cause and clear the arm's way, {_RESUME} (it unlocks the stop)",
+    ),
+    SafetyMode.SAFEGUARD_STOP: ("safeguard stop", f"close the safeguard, {_RESUME}"),
+    SafetyMode.SYSTEM_EMERGENCY_STOP: (
+        "emergency stop of the system",
+        f"release the emergency stop of the cell, switch the arm on at the pendant, {_RESUME}",
+    ),
+    SafetyMode.ROBOT_EMERGENCY_STOP: (
+        "emergency stop",
+        f"pull the emergency-stop button out, switch the arm on at the pendant, {_RESUME}",
+    ),
+    SafetyMode.RECOVERY: ("recovery mode: a joint is outside its safety limits", "move the joint back at the pendant"),
+    SafetyMode.VIOLATION: ("safety violation", f"restart the safety system at the pendant, {_RESUME}"),
+    SafetyMode.FAULT: ("safety fault", f"restart the controller (see its log), {_RESUME}"),
+}
+
+
+@dataclass(frozen=True)
+class RobotState:
+    """What the robot told last.
+
+    ``timestamp`` s, the robot's own clock; ``q``, ``qd`` (6,) rad, rad/s; ``tcp`` 4x4: the grasp frame in base_link as
+    the robot commands it; ``setpoint`` (6,) rad: what the trajectory wants now; ``speed_scaling`` 0 to 1.
+    """
+
+    timestamp: float
+    q: np.ndarray
+    qd: np.ndarray
+    tcp: np.ndarray
+    setpoint: np.ndarray
+    robot_mode: RobotMode
+    safety_mode: SafetyMode
+    runtime_state: RuntimeState
+    speed_scaling: float
+
+
+class UrFault(ExecutionError):
+    """The robot cannot be moved; the message says why and what to do. Its code is CONTROLLER_ABORTED."""
+
+
+class LinkFault(UrFault):
+    """There is no usable connection to the robot."""
+
+    code = ErrorCode.CONTROLLER_UNAVAILABLE
+
+
+def unreachable(host: str, port: int, error: Exception) -> LinkFault:
+    """Nobody answers."""
+    return LinkFault(
+        f"no UR controller at {host}:{port} ({error}): is the robot on, is robot_ip right, does `ping {host}` answer?"
+    )
+
+
+def link_lost(age: float) -> LinkFault:
+    """It has gone silent."""
+    return LinkFault(
+        f"the link to the robot is lost: no data for {age * 1e3:.0f} ms; the robot stops by itself, and this driver "
+        "connects again: look at cable, switch and the load of this machine"
+    )
+
+
+def wrong_version(version: str, expected: int) -> LinkFault:
+    """PolyScope is too old, of another series, or unknown."""
+    oldest = ", ".join(f"{major}.{minor} or newer" for major, minor in OLDEST.values())
+    series = {3: "a CB3", 5: "an e-Series"}[expected]
+    return LinkFault(
+        f"PolyScope {version} does not do: the profile is of {series} arm, and {oldest} is needed; update the robot, "
+        "or choose the arm profile (ur5: CB3, ur5e: e-Series) that fits it"
+    )
+
+
+def local_control() -> UrFault:
+    """Programs over the network are refused."""
+    return UrFault(
+        "the robot is in local control: choose Remote Control at the top right of the pendant (it must be enabled in "
+        f"Settings, System, Remote Control), {_RESUME}"
+    )
+
+
+def in_use(error: Exception) -> LinkFault:
+    """Another client owns the registers that ur_rtde needs."""
+    return LinkFault(
+        f"another program or fieldbus controls the robot ({' '.join(str(error).split())}): end it, or disable "
+        "EtherNet/IP, PROFINET and MODBUS in the robot's installation"
+    )
+
+
+def judge(state: RobotState) -> UrFault | None:
+    """Why an arm in this state must not be moved; None: it may."""
+    if state.safety_mode in _SAFETY:
+        reason, way_out = _SAFETY[state.safety_mode]
+        return UrFault(f"{reason}: {way_out}")
+    if state.robot_mode is not RobotMode.RUNNING:
+        return UrFault(
+            f"robot mode is {state.robot_mode.name}: switch the arm on and release its brakes at the pendant, {_RESUME}"
+        )
+    if state.runtime_state is not RuntimeState.PLAYING:
+        return UrFault(
+            "the control program on the robot has stopped: at the pendant, by a switch to local control, or because a "
+            f"target could not be reached; see the pendant's log, {_RESUME}"
+        )
+    return None

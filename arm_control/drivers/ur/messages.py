@@ -1,0 +1,105 @@
+"""What driver and session tell each other over their pipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from arm_control.drivers.ur.faults import RobotState
+from arm_control.drivers.ur.servo import ServoLimits
+from grasp_core.errors import ErrorCode
+from grasp_core.follower import Outcome, Tolerances
+from grasp_core.trajectory import Spline
+
+# to the session
+
+
+@dataclass(frozen=True)
+class Follow:
+    """Follow a trajectory from now on."""
+
+    number: int
+    spline: Spline
+    tolerances: Tolerances
+
+
+@dataclass(frozen=True)
+class Servo:
+    """Stream poses until cancelled, arrived (``settle`` s at rest; 0: never) or failed."""
+
+    number: int
+    limits: ServoLimits
+    settle: float
+
+
+@dataclass(frozen=True)
+class Aim:
+    """The servo's target: the grasp frame in base_link 4x4, and when it was seen, steady s."""
+
+    T_base_tcp: np.ndarray
+    time: float
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Brake and hold, if this motion still runs."""
+
+    number: int
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Unlock a protective stop, and have the control program run again."""
+
+
+@dataclass(frozen=True)
+class Quit:
+    """Brake and end."""
+
+
+# from the session
+
+
+@dataclass(frozen=True)
+class Connected:
+    """Ready; PolyScope's version, period in s, and whether the process runs with real-time priority."""
+
+    version: str
+    period: float
+    realtime: bool
+
+
+@dataclass(frozen=True)
+class Update:
+    """The robot's state, why it must not be moved ("": it may), and how many periods were late so far, of how many."""
+
+    state: RobotState
+    fault: str
+    late: int
+    cycles: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A motion has ended: NONE, or why not; ``outcome`` where a trajectory's tolerances or its client decided."""
+
+    number: int
+    code: ErrorCode
+    message: str = ""
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """The answer to `Resume`: "" when the arm may be moved again."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The session ends: why."""
+
+    code: ErrorCode
+    message: str

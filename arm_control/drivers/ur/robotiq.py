@@ -1,0 +1,206 @@
+"""A Robotiq 2F gripper through the socket of its URCap (63352) on the robot's controller.
+
+Registers: Robotiq 2F-85/2F-140 instruction manual, "Control" (ACT, GTO, POS, SPE, FOR; STA, OBJ, FLT, PRE).
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+
+import numpy as np
+
+from grasp_core.errors import ErrorCode, ExecutionError
+from grasp_core.gripper import Gripper
+
+PORT = 63352
+OPEN, CLOSED = 3, 230  # counts at both ends of the stroke, as Robotiq's drivers use them
+_ACTIVE = 3  # STA
+_MOVING, _ARRIVED = 0, 3  # OBJ; 1 and 2: stopped by an object
+_PERIOD = 0.04  # s between questions
+_TIMEOUT = 1.0  # s for an answer
+_ACTIVATION = 10.0  # s: the fingers open and close once
+_RETRY = 2.0  # s
+_FAULTS = {
+    5: "a command came before the activation",
+    7: "not activated",
+    8: "too hot: let it cool down",
+    9: "no communication for a second",
+    10: "under-voltage",
+    11: "automatic release in progress",
+    12: "internal fault",
+    13: "activation fault: something blocks the fingers",
+    14: "over-current",
+    15: "automatic release is done: activate it anew",
+}
+
+
+class GripperMove:
+    """One command: opening in m; ``reached`` or ``stalled``, or ``failure``, when it has ended."""
+
+    def __init__(self, count: int, speed: int, force: int) -> None:
+        self.count, self.speed, self.force = count, speed, force
+        self.reached = self.stalled = False
+        self.failure = ""
+        self._event = threading.Event()
+
+    def end(self, reached: bool = False, stalled: bool = False, failure: str = "") -> None:
+        """Called by the gripper, once."""
+        self.reached, self.stalled, self.failure = reached, stalled, failure
+        self._event.set()
+
+    def wait(self, timeout: float) -> bool:
+        """Whether it has ended within ``timeout`` s."""
+        return self._event.wait(timeout)
+
+
+class RobotiqGripper:
+    """Connects, activates, asks for the position all the time, and carries out one command at a time. Thread-safe.
+
+    ``problem`` tells why it cannot be used ("": it can); ``log`` is called when that changes.
+    """
+
+    def __init__(self, host: str, gripper: Gripper, log: Callable[[str], None]) -> None:
+        self._host, self._gripper, self._log = host, gripper, log
+        self._lock = threading.Lock()
+        self._count: int | None = None
+        self._next: GripperMove | None = None
+        self._current: GripperMove | None = None
+        self._closing = threading.Event()
+        self._wake = threading.Event()
+        self.problem = "not connected yet"
+        self._thread = threading.Thread(target=self._run, name="robotiq", daemon=True)
+        self._thread.start()
+
+    def width(self) -> float:
+        """The opening, m; ExecutionError GRIPPER_UNAVAILABLE."""
+        count = self._count
+        if count is None:
+            raise ExecutionError(self.problem, ErrorCode.GRIPPER_UNAVAILABLE)
+        share = float(np.clip((count - OPEN) / (CLOSED - OPEN), 0.0, 1.0))
+        return self._gripper.max_width - share * (self._gripper.max_width - self._gripper.min_width)
+
+    def move(self, width: float, force: float) -> GripperMove:
+        """Go to an opening in m with at most ``force`` N (0: the profile's default; clipped to what it can)."""
+        g = self._gripper
+        share = (g.max_width - width) / (g.max_width - g.min_width)
+        move = GripperMove(
+            round(OPEN + float(np.clip(share, 0.0, 1.0)) * (CLOSED - OPEN)),
+            _byte(g.speed.default, g.speed.min, g.speed.max),
+            _byte(force or g.force.default, g.force.min, g.force.max),
+        )
+        with self._lock:
+            if self._next is not None:
+                self._next.end(failure="replaced by a newer command")
+            self._next = move
+        self._wake.set()
+        return move
+
+    def halt(self) -> None:
+        """Stay at the present opening; a grip is kept."""
+        if self._count is not None and self._current is not None:
+            self.move(self.width(), 0.0)
+
+    def close(self) -> None:
+        """End the connection; the fingers stay."""
+        self._closing.set()
+        self._wake.set()
+        self._thread.join(timeout=2 * _TIMEOUT)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                with socket.create_connection((self._host, PORT), timeout=_TIMEOUT) as connection:
+                    self._serve(_Registers(connection))
+            except (OSError, ValueError) as error:
+                self._fail(
+                    f"no Robotiq gripper at {self._host}:{PORT} ({error}): is the Robotiq URCap installed, and the gripper "
+                    "connected to the tool?"
+                )
+            except ExecutionError as error:
+                self._fail(str(error))
+            self._closing.wait(_RETRY)
+
+    def _fail(self, problem: str) -> None:
+        self._count = None
+        with self._lock:
+            moves, self._next, self._current = (self._next, self._current), None, None
+        for move in moves:
+            if move is not None:
+                move.end(failure=problem)
+        self._tell(problem)
+
+    def _tell(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            self._log(problem or "gripper: ready")
+
+    def _serve(self, registers: _Registers) -> None:
+        self._activate(registers)
+        while not self._closing.is_set():
+            with self._lock:
+                new, self._next = self._next, None
+            if new is not None:
+                if self._current is not None:
+                    self._current.end(failure="replaced by a newer command")
+                self._current = new
+                registers.set(POS=new.count, SPE=new.speed, FOR=new.force, GTO=1)
+            self._count = registers.get("POS")
+            fault = registers.get("FLT")
+            if fault:
+                raise ExecutionError(f"gripper fault {fault}: {_FAULTS.get(fault, 'see its manual')}")
+            self._tell("")
+            self._judge(registers)
+            self._wake.wait(_PERIOD)
+            self._wake.clear()
+
+    def _judge(self, registers: _Registers) -> None:
+        move = self._current
+        if move is None or registers.get("PRE") != move.count:  # it has not taken the command yet
+            return
+        state = registers.get("OBJ")
+        if state != _MOVING:
+            self._count = registers.get("POS")
+            self._current = None
+            move.end(reached=state == _ARRIVED, stalled=state != _ARRIVED)
+
+    def _activate(self, registers: _Registers) -> None:
+        if registers.get("STA") != _ACTIVE:
+            registers.set(ACT=0)
+            registers.set(ACT=1)
+        for _ in range(round(_ACTIVATION / _PERIOD)):
+            if registers.get("STA") == _ACTIVE:
+                return
+            self._closing.wait(_PERIOD)
+        raise ExecutionError(f"the gripper does not become active within {_ACTIVATION:.0f} s: does something block it?")
+
+
+class _Registers:
+    """Asks and sets the gripper's variables over one connection; OSError, ValueError on a bad answer."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._lines = connection.makefile("rw", newline="\n", encoding="ascii", errors="replace")
+
+    def get(self, name: str) -> int:
+        answer = self._ask(f"GET {name}").split()
+        if len(answer) != 2 or answer[0] != name:
+            raise ValueError(f"answer to GET {name} is {answer}")
+        return int(answer[1])
+
+    def set(self, **values: int) -> None:
+        answer = self._ask("SET " + " ".join(f"{name} {value}" for name, value in values.items()))
+        if answer != "ack":
+            raise ValueError(f"answer to SET is {answer!r}")
+
+    def _ask(self, question: str) -> str:
+        self._lines.write(question + "\n")
+        self._lines.flush()
+        answer = self._lines.readline()
+        if not answer:
+            raise ValueError("the connection was closed")
+        return answer.strip()
+
+
+def _byte(value: float, low: float, high: float) -> int:
+    return round(255 * float(np.clip((value - low) / (high - low), 0.0, 1.0)))
