@@ -108,7 +108,8 @@ class Tour:
         Raises:
             PlanningError: the fence leaves hardly any look.
         """
-        distance = float(np.clip(np.linalg.norm(first @ np.append(board.centre, 1.0)), NEAREST, FARTHEST))
+        away = np.linalg.norm(se3.transform(first, board.centre[None]))
+        distance = float(np.clip(away, NEAREST, FARTHEST))
         distances = tuple(np.clip(np.array(DISTANCES) * distance, NEAREST, FARTHEST).tolist())
         upright = float(np.arctan2(first[1, 0], first[0, 0]))
         poses = candidates(board, K, size, Range(distances=distances), upright)

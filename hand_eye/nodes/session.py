@@ -142,8 +142,18 @@ class Session:
         except KeyboardInterrupt:
             self.say("stopped; calculating with what there is")
             return
+        self._return(home @ self.T_flange_tcp, mover)
+
+    def _return(self, T_base_tcp: np.ndarray, mover: Mover) -> None:
+        """Back to the start, straight where that goes. A board in the gripper is not trusted to any other way."""
         self.say("back to the start")
-        mover.go(home @ self.T_flange_tcp, straight=False)
+        try:
+            mover.go(T_base_tcp)
+        except PlanningError as error:
+            if self.mode == "eye_to_hand":
+                self.say(f"the arm stays here: {error}")
+            else:
+                mover.go(T_base_tcp, straight=False)
 
     def _travel(self, tour: Tour, count: int, mover: Mover) -> None:
         while len(self.views) < count:
