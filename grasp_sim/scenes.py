@@ -102,6 +102,12 @@ def sample_scene(
     return Scene(kind, seed, tuple(objects), poses, area, with_bin)
 
 
+def empty_scene(kind: str, seed: int, cell: Cell) -> Scene:
+    """The cell as a scene of that kind has it, without objects."""
+    with_bin = kind == "bin"
+    return Scene(kind, seed, (), np.zeros((0, 4, 4)), pick_area(cell, with_bin), with_bin)
+
+
 def pick_area(cell: Cell, with_bin: bool) -> Box:
     """Where a scene's objects lie: the inside of the bin, or the same footprint on the table without it."""
     if cell.bin is not None:

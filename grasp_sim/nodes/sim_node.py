@@ -30,7 +30,7 @@ from grasp_sim.nodes.camera_feed import CameraFeed
 from grasp_sim.nodes.gripper_action import GripperAction
 from grasp_sim.nodes.robot_feed import TF_TICKS, RobotFeed
 from grasp_sim.nodes.trajectory_action import TrajectoryAction
-from grasp_sim.scenes import KINDS, Scene, sample_scene
+from grasp_sim.scenes import KINDS, Scene, empty_scene, sample_scene
 from grasp_sim.simulation import Simulation
 from grasp_sim.work_cell import WorkCell
 
@@ -47,7 +47,7 @@ class SimNode(Node):
         params = Params(self)
         self._cell = Cell.load(params.declare("cell", "bin_picking", "cell profile: shipped name or path of a YAML"))
         self._kind = params.declare("scene", "bin", "kind of scene", choices=KINDS)
-        self._count = params.declare("objects", 10, "number of objects", min=1, max=60)
+        self._count = params.declare("objects", 10, "number of objects", min=0, max=60)
         self._seed = params.declare("seed", 0, "seed of scene and noise", min=0)
         families = params.declare("families", [], "object families to draw from (names); empty: all")
         meshes = params.declare("meshes", "", "folder of meshes that are drawn, too; with families:=['none'] only they")
@@ -96,6 +96,8 @@ class SimNode(Node):
         self._cameras.close()
 
     def _sample(self, kind: str, count: int, seed: int) -> Scene:
+        if count == 0:
+            return empty_scene(kind, seed, self._cell)
         try:
             return sample_scene(kind, 1 if kind == "single" else count, seed, self._cell, **self._choice)
         except InputError as error:
