@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 
 from grasp_core.config import load_model
 from grasp_core.errors import InputError
-from grasp_eval.results import save_error, write_atomic
+from grasp_eval.results import save_error, write_atomic, write_json
 from grasp_learning.training.recipe import Recipe
 
 FORMAT = "seegrasp training 1"
@@ -21,6 +21,16 @@ FORMAT = "seegrasp training 1"
 
 class TrainingError(InputError):
     """A run cannot begin or go on; says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """What is trained on and what is not: folders, and names of scenes."""
+
+    folder: Path
+    names: list[str]
+    held_out: Path
+    held_out_names: list[str]
 
 
 @dataclass(frozen=True)
@@ -33,6 +43,11 @@ class RunFolder:
     def recipe(self) -> Path:
         """All that the run was asked for."""
         return self.path / "recipe.yaml"
+
+    @property
+    def scenes(self) -> Path:
+        """Which scenes are trained on and which are held out: a folder may grow before a run goes on."""
+        return self.path / "scenes.json"
 
     @property
     def checkpoint(self) -> Path:
@@ -54,8 +69,8 @@ class RunFolder:
         """A picture of them."""
         return self.path / "curves.png"
 
-    def begin(self, recipe: Recipe) -> None:
-        """Make the folder and keep the recipe in it.
+    def begin(self, recipe: Recipe, scenes: Scenes) -> None:
+        """Make the folder and keep in it what the run depends on, unless it is there from before.
 
         Raises:
             TrainingError: a run with another recipe is in it.
@@ -67,11 +82,20 @@ class RunFolder:
             raise save_error(self.path, error) from error
         if not self.checkpoint.exists():
             write_atomic(self.recipe, recipe.to_yaml())
+            write_json(self.scenes, {"names": scenes.names, "held_out": scenes.held_out_names})
             return
         kept, asked = load_model(self.recipe, Recipe).model_dump(), recipe.model_dump()
         if changed := sorted(key for key in asked if asked[key] != kept[key]):
             told = ", ".join(f"{key} ({kept[key]!r}, now {asked[key]!r})" for key in changed)
             raise TrainingError(f"{self.path}: its run has another recipe: {told}; ask for the same, or another --out")
+
+    def kept(self, scenes: Scenes) -> Scenes:
+        """The scenes that the run began with, in the folders of ``scenes``. Raises TrainingError."""
+        try:
+            names = json.loads(self.scenes.read_text(encoding="utf-8"))
+            return replace(scenes, names=list(names["names"]), held_out_names=list(names["held_out"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise TrainingError(f"{self.scenes}: cannot be read ({error}); use another --out") from error
 
     def save(self, state: dict[str, Any]) -> None:
         """Keep a checkpoint, whole or not at all. Raises SaveError."""

@@ -16,10 +16,10 @@ from grasp_core.errors import SeegraspError
 from grasp_eval.progress import Progress
 from grasp_eval.results import SaveError
 from grasp_learning.scenes.scene_files import scene_names
-from grasp_learning.training.checkpoint import RunFolder, TrainingError
-from grasp_learning.training.distributed import Ranks, join, leave
+from grasp_learning.training.checkpoint import RunFolder, Scenes, TrainingError
+from grasp_learning.training.distributed import Ranks, join, leave, wait
 from grasp_learning.training.recipe import Recipe
-from grasp_learning.training.run import Pace, Run, Scenes, train
+from grasp_learning.training.run import Pace, Run, train
 
 HELD_OUT = 0.05  # of a folder: its last scenes
 MOST_HELD_OUT = 64
@@ -50,7 +50,9 @@ def _run(args: argparse.Namespace, ranks: Ranks, progress: Progress, stop: _Stop
     scenes = split(args.scenes, args.validation)
     folder = RunFolder(args.out)
     if ranks.first:
-        folder.begin(recipe)
+        folder.begin(recipe, scenes)
+    wait(ranks)
+    scenes = folder.kept(scenes)
     run = Run(recipe, folder, device, ranks)
     progress.line(
         f"{len(scenes.names)} scenes, {len(scenes.held_out_names)} held out; "

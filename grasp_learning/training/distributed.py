@@ -41,6 +41,12 @@ def leave() -> None:
         dist.destroy_process_group()
 
 
+def wait(ranks: Ranks) -> None:
+    """Until all processes are here."""
+    if ranks.world > 1:
+        dist.barrier()
+
+
 def average_gradients(model: nn.Module, ranks: Ranks) -> None:
     """Make the gradients the mean over all processes."""
     if ranks.world == 1:

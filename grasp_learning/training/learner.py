@@ -77,4 +77,5 @@ def draw_views(scores: Tensor, wanted: Tensor, recipe: Recipe, generator: torch.
     from_labels = torch.rand(len(scores), 1, generator=generator, device=scores.device) < recipe.label_views
     weight = torch.where(from_labels & (wanted[:, allowed] > 0).any(1, keepdim=True), wanted, scores.sigmoid())
     weight = (weight / weight.amax(1, keepdim=True)) ** recipe.sharpness
+    weight = weight.nan_to_num(0.0)  # a network gone astray is told from its loss
     return drawn_views(weight.masked_fill(~allowed, 0.0), generator)

@@ -44,9 +44,9 @@ class LossWeights(StrictModel):
 
     objectness: NonNegative = 1.0
     graspness: NonNegative = 10.0
-    view: NonNegative = 10.0
+    view: NonNegative = 20.0
     score: NonNegative = 10.0
-    width: NonNegative = 10.0
+    width: NonNegative = 5.0
     stability: NonNegative = 1.0
 
 

@@ -6,13 +6,12 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from grasp_eval.progress import Progress
-from grasp_learning.training.checkpoint import RunFolder, TrainingError
+from grasp_learning.training.checkpoint import RunFolder, Scenes, TrainingError
 from grasp_learning.training.curves import draw
 from grasp_learning.training.distributed import Ranks, any_rank, average_gradients
 from grasp_learning.training.learner import losses
@@ -26,16 +25,6 @@ from grasp_perception.dense.model import DenseModel
 
 LOGGED = 20  # steps of which one line of metrics is the mean
 WATCHED = ("good", "top", "ceiling", "view", "graspness")
-
-
-@dataclass(frozen=True)
-class Scenes:
-    """What is trained on and what is not, folders and names of scenes."""
-
-    folder: Path
-    names: list[str]
-    held_out: Path
-    held_out_names: list[str]
 
 
 @dataclass(frozen=True)
