@@ -20,12 +20,13 @@ def shipped() -> Path:
     return Path(__file__).parent / "shipped" / "dense.safetensors"
 
 
-def save(model: DenseModel, path: str | Path, **notes: str) -> None:
+def save(model: DenseModel, path: str | Path, dtype: torch.dtype = torch.float32, **notes: str) -> None:
     """Write the weights of a network that was not fused.
 
     Args:
         model: what to save.
         path: the file; its folder exists. It is replaced in one step.
+        dtype: of the numbers in the file; what ``load`` makes of them is float32 again.
         notes: more entries of the header, such as recipe or commit.
 
     Raises:
@@ -35,7 +36,10 @@ def save(model: DenseModel, path: str | Path, **notes: str) -> None:
     path = Path(path)
     if is_fused(model):
         raise ConfigError(f"{path}: a fused network cannot be saved: its normalisations are gone")
-    tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    tensors = {
+        name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
+        for name, value in model.state_dict().items()
+    }
     header = {"format": FORMAT, "config": model.config.model_dump_json(), "sha256": _digest(tensors)}
     if taken := sorted(set(notes) & set(header)):
         raise ConfigError(f"{path}: notes may not be called {taken}")

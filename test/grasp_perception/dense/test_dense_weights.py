@@ -49,6 +49,19 @@ def test_round_trip(file: Path) -> None:
     assert not list(file.parent.glob("*.partial"))
 
 
+def test_half_as_many_bytes(tmp_path: Path) -> None:
+    model, sizes = random_model(), []
+    for dtype in (torch.float32, torch.float16):
+        weights.save(model, tmp_path / "w.safetensors", dtype)
+        sizes.append((tmp_path / "w.safetensors").stat().st_size)
+        for (name, a), b in zip(
+            model.state_dict().items(), weights.load(tmp_path / "w.safetensors").state_dict().values(), strict=True
+        ):
+            assert b.dtype == a.dtype, name
+            torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-6)
+    assert sizes[1] < 0.7 * sizes[0]
+
+
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no weights of the dense detector at .*none\.safetensors.*learn export"):
         weights.load(tmp_path / "none.safetensors")
