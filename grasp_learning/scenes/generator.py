@@ -11,6 +11,7 @@ import numpy as np
 from grasp_core.errors import InputError
 from grasp_core.gripper import Gripper
 from grasp_eval.bench.scene_source import scene_seed
+from grasp_learning.recipe import hand_of
 from grasp_learning.scenes.arrangement import Arrangement, arrange, recoloured
 from grasp_learning.scenes.labelling import label_scene
 from grasp_learning.scenes.library import Library
@@ -31,8 +32,8 @@ class Generator:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the recipe: labels used, gripper, seed and version of the code."""
-        parts = [list(self.library.digests.items()), self.gripper.model_dump_json(), self.seed, CODE_VERSION]
+        """SHA-256 of the recipe: labels used, shape of the gripper, seed and version of the code."""
+        parts = [list(self.library.digests.items()), hand_of(self.gripper), self.seed, CODE_VERSION]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def make(self, index: int) -> SceneSample:

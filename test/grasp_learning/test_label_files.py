@@ -122,4 +122,6 @@ def test_recipe() -> None:
         Recipe.of(cube, GRIPPER.model_copy(update={"max_width": 0.1}), 0.005).digest,
     }
     assert len(digests) == 7
+    renamed = GRIPPER.model_copy(update={"name": "another", "mass": 2.0})
+    assert Recipe.of(cube, renamed, 0.005).digest == Recipe.of(cube, GRIPPER, 0.005).digest
     assert Recipe.of(cube, GRIPPER, 0.005).digest == Recipe.of(thing(box(0.04, 0.04, 0.04)), GRIPPER, 0.005).digest
