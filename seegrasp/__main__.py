@@ -23,7 +23,7 @@ class Command:
 
 COMMANDS = {
     "demo": Command("grasp_eval.demo:main", "the simulated robot clears a bin; writes a report, a table and a bag"),
-    "up": Command("seegrasp.bringup:main", "start the nodes of a bringup: sim, perception or real"),
+    "up": Command("seegrasp.bringup:main", "start the nodes of a bringup: sim, ur5_realsense, flexiv_realsense, replay, perception"),
     "pick": Command("seegrasp.pick:main", "ask the running nodes to pick; shows the progress"),
     "detect": Command("grasp_eval.detect:main", "grasps from an RGB-D pair or a cloud file"),
     "replay": Command("grasp_eval.replay:main", "feed a bag to the nodes, or evaluate it offline"),

@@ -3,110 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-import yaml
-
+from grasp_core.config import names
 from grasp_core.errors import ConfigError
 from seegrasp.bringup_config import BringupSpec, NodePlan, load, parse_settings, resolve
+from seegrasp.process import DeadNode, Process, Sink
 
 STOP_S = 5.0  # from the request to no process left
 _GRACE_S = 3.5  # of it, before processes are killed
-_TAIL = 15
-Sink = Callable[[str, str], None]  # node name, line
-
-
-@dataclass(frozen=True)
-class DeadNode:
-    """A node that ended by itself: exit code (negative: the signal) and last log lines."""
-
-    name: str
-    code: int
-    tail: str
-
-    def __str__(self) -> str:
-        how = f"exit code {self.code}" if self.code >= 0 else f"signal {signal.Signals(-self.code).name}"
-        return f"node {self.name} ended with {how}; its last lines:\n{self.tail or '(it wrote nothing)'}"
-
-
-class _Process:
-    """One node: process group of its own, output into a log file, the last lines kept."""
-
-    def __init__(self, plan: NodePlan, log_dir: Path, sink: Sink | None) -> None:
-        self.plan, self.log_dir, self.sink = plan, log_dir, sink
-        self.asked_to_end = False
-        self.tail: deque[str] = deque(maxlen=_TAIL)
-        self.process: subprocess.Popen | None = None
-        self._reader: threading.Thread | None = None
-
-    def start(self) -> None:
-        params = self.log_dir / f"{self.plan.name}.params.yaml"
-        document = {"/**": {"ros__parameters": dict(self.plan.parameters)}}
-        params.write_text(yaml.safe_dump(document), encoding="utf-8")
-        arguments = self.plan.ros_args(str(params) if self.plan.parameters else None)
-        env = {**os.environ, "PYTHONUNBUFFERED": "1", "ROS_LOG_DIR": str(self.log_dir)}
-        self.asked_to_end = False
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "seegrasp.child", self.plan.module, *arguments],
-            stdin=subprocess.PIPE,  # its end tells the child that we are gone
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=env,
-            start_new_session=True,
-        )
-        self._reader = threading.Thread(target=self._read, args=(self.process,), daemon=True)
-        self._reader.start()
-
-    def _read(self, process: subprocess.Popen) -> None:
-        with (self.log_dir / f"{self.plan.name}.log").open("a", encoding="utf-8") as log:
-            for line in process.stdout:
-                log.write(line)
-                log.flush()
-                self.tail.append(line.rstrip("\n"))
-                if self.sink is not None:
-                    self.sink(self.plan.name, line.rstrip("\n"))
-
-    def alive(self) -> bool:
-        return self.process is not None and self.process.poll() is None
-
-    def send(self, number: int) -> None:
-        with contextlib.suppress(ProcessLookupError):  # already gone
-            os.killpg(self.process.pid, number)
-
-    def ask_to_end(self) -> None:
-        if self.alive():  # one that ended by itself stays dead, not stopped
-            self.asked_to_end = True
-            self.send(signal.SIGTERM)
-
-    def finish(self, deadline: float) -> None:
-        """Wait until the deadline (time.monotonic), then kill what is left of the group."""
-        if self.process is None:
-            return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(max(0.0, deadline - time.monotonic()))
-        self.send(signal.SIGKILL)  # a stuck node, or children of one that ended
-        self.process.wait()
-        self.process.stdin.close()
-        self._reader.join(timeout=1.0)
-
-    def dead(self) -> DeadNode | None:
-        if self.process is None or self.asked_to_end or self.process.poll() is None:
-            return None
-        self._reader.join(timeout=0.5)
-        return DeadNode(self.plan.name, self.process.returncode, "\n".join(self.tail))
 
 
 class Bringup:
@@ -118,7 +30,7 @@ class Bringup:
     def __init__(self, plans: Sequence[NodePlan], log_dir: Path, sink: Sink | None = None) -> None:
         """`sink(node, line)` gets every line that a node writes, on a thread of its own."""
         self.log_dir = Path(log_dir)
-        self._processes = {plan.name: _Process(plan, self.log_dir, sink) for plan in plans}
+        self._processes = {plan.name: Process(plan, self.log_dir, sink) for plan in plans}
 
     @classmethod
     def load(
@@ -178,7 +90,7 @@ class Bringup:
             raise ConfigError(f"node {name!r} has not been started")
         return process.pid
 
-    def _get(self, name: str) -> _Process:
+    def _get(self, name: str) -> Process:
         if name not in self._processes:
             raise ConfigError(f"no node {name!r} in this bringup; there are {', '.join(self._processes)}")
         return self._processes[name]
@@ -210,8 +122,12 @@ class _Terminal:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="seegrasp up", description="Start the nodes of a bringup, until Ctrl-C.")
-    parser.add_argument("bringup", help="a name in config/bringup (sim, perception, real), or a YAML file")
+    parser = argparse.ArgumentParser(
+        prog="seegrasp up",
+        description="Start the nodes of a bringup, until Ctrl-C.",
+        epilog="The arguments of the bringup (--show lists them) are options, too: --robot-ip X is --set robot_ip:=X.",
+    )
+    parser.add_argument("bringup", help=f"{', '.join(names('bringup'))}; or a YAML file")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY:=VALUE", dest="settings", help="argument or node.parameter"
     )
@@ -222,13 +138,33 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _with_settings(argv: list[str]) -> list[str]:
+    """`--robot-ip X` and `--robot-ip=X` as `--set robot_ip:=X`, for the arguments of the bringup that is named."""
+    found = next((a for a in argv if not a.startswith("-")), None)
+    try:
+        known = set() if found is None else set(load(found).arguments)
+    except ConfigError:  # told when it is loaded to be started
+        return argv
+    out, rest = [], iter(argv)
+    for word in rest:
+        name, equals, value = word.removeprefix("--").partition("=")
+        if not word.startswith("--") or name.replace("-", "_") not in known:
+            out.append(word)
+            continue
+        given = value if equals else next(rest, None)
+        if given is None:
+            raise SystemExit(f"seegrasp up: --{name} needs a value")
+        out += ["--set", f"{name.replace('-', '_')}:={given}"]
+    return out
+
+
 def describe(spec: BringupSpec, plans: Sequence[NodePlan]) -> str:
     """A bringup in words."""
     lines = [spec.description, "arguments:"]
     lines += [f"  {key}:={a.default}  {a.description}" for key, a in spec.arguments.items()]
     lines.append("nodes:")
     for plan in plans:
-        lines.append(f"  {plan.name} ({plan.module})")
+        lines.append(f"  {plan.label} ({' '.join([plan.module, *plan.arguments])})")
         lines += [f"    {key}: {value}" for key, value in plan.parameters.items()]
         lines += [f"    {old} -> {new}" for old, new in plan.remappings.items()]
     return "\n".join(lines)
@@ -236,7 +172,7 @@ def describe(spec: BringupSpec, plans: Sequence[NodePlan]) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """`seegrasp up`: 0 after Ctrl-C or SIGTERM, 1 when a node ended by itself or the configuration is wrong."""
-    args = _parser().parse_args(argv)
+    args = _parser().parse_args(_with_settings(sys.argv[1:] if argv is None else list(argv)))
     log_dir = args.log_dir or Path("out/up") / datetime.now().strftime("%Y%m%d-%H%M%S")
     try:
         if args.show:

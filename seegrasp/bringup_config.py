@@ -10,10 +10,15 @@
         executable: sim_node               # the same under `ros2 run seegrasp`
         parameters: {use_sim_time: true, seed: ${seed}}
         remappings: {from: to}
-        condition: noise                   # or `not noise`: a boolean argument
+        namespace: ${namespace}
+        condition: noise                   # a boolean argument; or `not noise`, `scene == bin`, `a and b != c`
+      - name: player                       # a plain program: `arguments` instead of parameters
+        module: seegrasp.__main__
+        arguments: [replay, "${bag}"]      # an empty argument is an error: it has to be given
+        may_end: true                      # its end, if it is a good one, ends nothing else
 
-`${name}` alone is the argument with its type; inside a longer text it is inserted as text.
-`--set node.parameter:=value` sets a parameter of one node.
+`${name}` alone is the argument with its type; inside a longer text, such as the default of another argument, it is
+inserted as text. `--set node.parameter:=value` sets a parameter of one node.
 """
 
 from __future__ import annotations
@@ -31,6 +36,7 @@ from grasp_core.errors import ConfigError
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
 _REFERENCE = re.compile(r"\$\{(\w+)\}")
+_TERM = r"(not \w+|\w+( [!=]= \w+)?)"
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
@@ -47,10 +53,13 @@ class NodeSpec(StrictModel):
 
     name: str = Field(pattern=_NAME)
     module: str = Field(pattern=r"^[A-Za-z_][\w.]*$")
-    executable: str = Field(pattern=_NAME)
+    executable: str = Field("", pattern=rf"^$|{_NAME}")
     parameters: dict[str, Scalar | list[Scalar]] = Field(default_factory=dict)
     remappings: dict[str, str] = Field(default_factory=dict)
-    condition: str = Field("", pattern=r"^((not )?\w+)?$")
+    namespace: str = ""
+    condition: str = Field("", pattern=rf"^({_TERM}( and {_TERM})*)?$")
+    arguments: tuple[Scalar, ...] = ()
+    may_end: bool = False
 
 
 class BringupSpec(StrictModel):
@@ -70,6 +79,14 @@ class NodePlan:
     executable: str
     parameters: Mapping[str, Any]
     remappings: Mapping[str, str]
+    namespace: str = ""
+    arguments: tuple[str, ...] = ()
+    may_end: bool = False
+
+    @property
+    def label(self) -> str:
+        """Name with namespace."""
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
 
     def ros_args(self, params_file: str | None) -> list[str]:
         """The node's command line after its program.
@@ -79,6 +96,8 @@ class NodePlan:
         args = ["--ros-args"]
         if self.name != self.executable:
             args += ["-r", f"{self.executable}:__node:={self.name}"]
+        if self.namespace:
+            args += ["-r", f"__ns:=/{self.namespace.strip('/')}"]
         for old, new in self.remappings.items():
             args += ["-r", f"{old}:={new}"]
         return [*args, "--params-file", params_file] if params_file else args
@@ -100,14 +119,35 @@ def _check(spec: BringupSpec, path: str) -> None:
     for key, argument in spec.arguments.items():
         if argument.choices and argument.default not in argument.choices:
             raise ConfigError(f"{path}: arguments.{key}.default: {argument.default!r} is not one of its choices")
+    defaults = [str(a.default) for a in spec.arguments.values()]
     for node in spec.nodes:
-        texts = [v for v in [*node.parameters.values(), *node.remappings.values()] if isinstance(v, str)]
-        for reference in (r for text in texts for r in _REFERENCE.findall(text)):
+        texts = [*node.parameters.values(), *node.remappings.values(), *node.arguments, node.namespace, *defaults]
+        for reference in (r for text in texts if isinstance(text, str) for r in _REFERENCE.findall(text)):
             if reference not in spec.arguments:
                 raise ConfigError(f"{path}: node {node.name}: ${{{reference}}} is not among the arguments")
-        condition = node.condition.removeprefix("not ")
-        if condition and not isinstance(getattr(spec.arguments.get(condition), "default", None), bool):
-            raise ConfigError(f"{path}: node {node.name}: condition {condition!r} is not a true/false argument")
+        if not node.arguments and not node.executable:
+            raise ConfigError(f"{path}: node {node.name}: executable: missing")
+        if node.arguments and (node.parameters or node.remappings or node.namespace):
+            raise ConfigError(f"{path}: node {node.name}: a plain program (arguments) has nothing else of a node")
+        _check_condition(node, spec, path)
+
+
+def _check_condition(node: NodeSpec, spec: BringupSpec, path: str) -> None:
+    for name, operator, wanted in _terms(node.condition):
+        argument = spec.arguments.get(name)
+        if operator in ("", "not") and not isinstance(getattr(argument, "default", None), bool):
+            raise ConfigError(f"{path}: node {node.name}: condition {name!r} is not a true/false argument")
+        if operator in ("==", "!=") and wanted not in (() if argument is None else map(str, argument.choices)):
+            raise ConfigError(f"{path}: node {node.name}: condition: {wanted!r} is not among the choices of {name!r}")
+
+
+def _terms(condition: str) -> list[tuple[str, str, str]]:
+    """Name, operator (empty, not, ==, !=) and value of each term that has to hold."""
+    out = []
+    for term in condition.split(" and ") if condition else []:
+        name, operator, wanted = (*term.removeprefix("not ").split(" "), "", "")[:3]
+        out.append((name, "not" if term.startswith("not ") else operator, wanted))
+    return out
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
@@ -136,6 +176,7 @@ def resolve(spec: BringupSpec, settings: Mapping[str, str]) -> list[NodePlan]:
                 f"no argument {key!r}; there are {', '.join(values) or 'none'}, and node.parameter with a node of "
                 f"{', '.join(overrides)}"
             )
+    values = {key: _fill(value, values) for key, value in values.items()}
     return [_plan(node, values, overrides[node.name]) for node in spec.nodes if _wanted(node, values)]
 
 
@@ -153,16 +194,25 @@ def typed(key: str, text: str, argument: Argument) -> Any:
 
 
 def _wanted(node: NodeSpec, values: Mapping[str, Any]) -> bool:
-    if not node.condition:
-        return True
-    value = values[node.condition.removeprefix("not ")]
-    return not value if node.condition.startswith("not ") else value
+    holds = {
+        "": lambda value, _: bool(value),
+        "not": lambda value, _: not value,
+        "==": lambda value, wanted: str(value) == wanted,
+        "!=": lambda value, wanted: str(value) != wanted,
+    }
+    return all(holds[operator](values[name], wanted) for name, operator, wanted in _terms(node.condition))
 
 
 def _plan(node: NodeSpec, values: Mapping[str, Any], overrides: Mapping[str, Any]) -> NodePlan:
     parameters = {key: _fill(value, values) for key, value in node.parameters.items()} | dict(overrides)
     remappings = {key: str(_fill(value, values)) for key, value in node.remappings.items()}
-    return NodePlan(node.name, node.module, node.executable, parameters, remappings)
+    namespace = str(_fill(node.namespace, values)).strip("/")
+    for text in node.arguments:
+        empty = [r for r in _REFERENCE.findall(str(text)) if values[r] == ""]
+        if empty:
+            raise ConfigError(f"{node.name} needs the argument {empty[0]!r}: give {empty[0]}:=…")
+    arguments = tuple(str(_fill(value, values)) for value in node.arguments)
+    return NodePlan(node.name, node.module, node.executable, parameters, remappings, namespace, arguments, node.may_end)
 
 
 def _fill(value: Any, values: Mapping[str, Any]) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
 from grasp_core.errors import ConfigError
-from seegrasp.bringup_config import load, resolve
+from seegrasp.bringup_config import NodePlan, load, resolve
 
 
 def describe(name: str):
@@ -12,8 +14,7 @@ def describe(name: str):
     A node that ends takes the others with it, as under `seegrasp up`.
     """
     from launch import LaunchDescription
-    from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
-    from launch_ros.actions import Node
+    from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
     spec = load(name)
 
@@ -22,18 +23,7 @@ def describe(name: str):
         plans = resolve(spec, given)
         if not plans:
             raise ConfigError(f"bringup {name!r} starts no node with these arguments")
-        return [
-            Node(
-                package="seegrasp",
-                executable=plan.executable,
-                name=plan.name if plan.name != plan.executable else None,  # a name would rename helper nodes too
-                parameters=[dict(plan.parameters)],
-                remappings=list(plan.remappings.items()),
-                output="screen",
-                on_exit=Shutdown(reason=f"{plan.name} ended"),
-            )
-            for plan in plans
-        ]
+        return [_action(plan) for plan in plans]
 
     arguments = [
         DeclareLaunchArgument(
@@ -45,6 +35,26 @@ def describe(name: str):
         for key, argument in spec.arguments.items()
     ]
     return LaunchDescription([*arguments, OpaqueFunction(function=nodes)])
+
+
+def _action(plan: NodePlan):
+    from launch.actions import ExecuteProcess, Shutdown
+    from launch_ros.actions import Node
+
+    end = None if plan.may_end else Shutdown(reason=f"{plan.name} ended")
+    if plan.arguments:
+        command = [sys.executable, "-m", plan.module, *plan.arguments]
+        return ExecuteProcess(cmd=command, name=plan.name, output="screen", on_exit=end)
+    return Node(
+        package="seegrasp",
+        executable=plan.executable,
+        name=plan.name if plan.name != plan.executable else None,  # a name would rename helper nodes too
+        namespace=plan.namespace or None,
+        parameters=[dict(plan.parameters)],
+        remappings=list(plan.remappings.items()),
+        output="screen",
+        on_exit=end,
+    )
 
 
 def _text(value: object) -> str:

@@ -1,6 +1,8 @@
 """Bringup files: strict, typed settings, and the shipped ones name what exists."""
 
 import ast
+import importlib.util
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -9,10 +11,12 @@ import pytest
 import yaml
 
 from grasp_core.errors import ConfigError
+from seegrasp.bringup import _with_settings
 from seegrasp.bringup_config import load, parse_settings, resolve
 
 ROOT = Path(__file__).resolve().parents[2]
-SHIPPED = ("sim", "perception", "real")
+SHIPPED = ("sim", "perception", "replay", "ur5_realsense", "flexiv_realsense")
+NEEDED = {"replay": {"bag": "some_bag"}}  # arguments without which nothing can be started
 DOCUMENT = {
     "description": "a test",
     "arguments": {
@@ -101,6 +105,14 @@ def test_wrong_settings_say_what_was_expected(tmp_path: Path, setting: str, said
             {"nodes": [{"name": "a", "module": "m", "executable": "a", "condition": "seed"}]},
             "not a true/false argument",
         ),
+        (
+            {"nodes": [{"name": "a", "module": "m", "executable": "a", "condition": "arm and scene == heap"}]},
+            "'heap' is not among the choices of 'scene'",
+        ),
+        (
+            {"nodes": [{"name": "a", "module": "m", "executable": "a", "arguments": ["x"], "namespace": "y"}]},
+            "has nothing else of a node",
+        ),
         ({"arguments": {"s": {"default": "x", "description": "", "choices": ["y"]}}}, "not one of its choices"),
     ],
 )
@@ -114,7 +126,7 @@ def test_wrong_files_name_file_and_key(tmp_path: Path, changes: dict, said: str)
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_bringups_name_modules_with_a_main(name: str) -> None:
-    for plan in resolve(load(name), {}):
+    for plan in resolve(load(name), NEEDED.get(name, {})):
         source = (ROOT / (plan.module.replace(".", "/") + ".py")).read_text()
         functions = [n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)]
         assert "main" in functions, plan.module
@@ -127,22 +139,94 @@ class Recorded:
         self.args, self.kwargs = args, kwargs
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_launch_files_start_the_same_nodes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ROS 2's launch, or, where there is none, classes in its place that take the same arguments."""
+    if importlib.util.find_spec("launch") and importlib.util.find_spec("launch_ros"):
+        return
     modules = {n: types.ModuleType(n) for n in ("launch", "launch.actions", "launch_ros", "launch_ros.actions")}
     modules["launch"].LaunchDescription = Recorded
-    for class_name in ("DeclareLaunchArgument", "OpaqueFunction", "Shutdown"):
+    for class_name in ("DeclareLaunchArgument", "OpaqueFunction", "Shutdown", "ExecuteProcess"):
         setattr(modules["launch.actions"], class_name, type(class_name, (Recorded,), {}))
     modules["launch_ros.actions"].Node = type("Node", (Recorded,), {})
     for module_name, module in modules.items():
         monkeypatch.setitem(sys.modules, module_name, module)
+
+
+def launched(name: str, **given: str) -> tuple[list, list]:
+    """Declared arguments and started actions of launch/<name>.launch.py."""
     namespace: dict = {}
     exec((ROOT / "launch" / f"{name}.launch.py").read_text(), namespace)
     *arguments, function = namespace["generate_launch_description"]().args[0]
-    spec = load(name)
-    assert [a.args[0] for a in arguments] == list(spec.arguments)
     defaults = {a.args[0]: a.kwargs["default_value"] for a in arguments}
-    nodes = function.kwargs["function"](types.SimpleNamespace(launch_configurations=defaults))
-    assert [(n.kwargs["executable"], n.kwargs["parameters"][0]) for n in nodes] == [
-        (p.executable, dict(p.parameters)) for p in resolve(spec, {})
-    ]
+    context = types.SimpleNamespace(launch_configurations=defaults | given)
+    return arguments, function.kwargs["function"](context)
+
+
+@pytest.mark.usefixtures("launch")
+@pytest.mark.parametrize("name", SHIPPED)
+def test_launch_files_start_the_same_nodes(name: str) -> None:
+    if "launch" in sys.modules and not hasattr(sys.modules["launch"], "__file__"):
+        arguments, actions = launched(name, **NEEDED.get(name, {}))
+        spec = load(name)
+        assert [a.args[0] for a in arguments] == list(spec.arguments)
+        assert all(a.kwargs["description"] for a in arguments)
+        plans = resolve(spec, NEEDED.get(name, {}))
+        assert len(actions) == len(plans)
+        for action, plan in zip(actions, plans, strict=True):
+            if plan.arguments:
+                assert action.kwargs["cmd"] == [sys.executable, "-m", plan.module, *plan.arguments]
+            else:
+                assert action.kwargs["executable"] == plan.executable
+                assert action.kwargs["parameters"] == [dict(plan.parameters)]
+                assert action.kwargs["namespace"] == (plan.namespace or None)
+    else:
+        described = subprocess.run(
+            ["ros2", "launch", str(ROOT / "launch" / f"{name}.launch.py"), "--show-args"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert all(f"'{key}':" in described.stdout for key in load(name).arguments)
+
+
+def test_the_cell_follows_the_arm_and_the_vendors_drivers_are_started_when_asked_for() -> None:
+    def names(*settings: str) -> dict:
+        return {p.name: p for p in resolve(load("ur5_realsense"), parse_settings(settings))}
+
+    assert names()["arm_node"].parameters["cell"] == "bin_picking_ur5e"
+    assert names("ur_type:=ur10e")["camera_node"].parameters["cell"] == "bin_picking_ur10e"
+    assert names("cell:=mine.yaml")["arm_node"].parameters["cell"] == "mine.yaml"
+    assert "ur_robot_driver" not in names()
+    started = names("start_drivers:=true", "robot_ip:=10.0.0.2")["ur_robot_driver"].arguments
+    assert started[:4] == ("ros2", "launch", "ur_robot_driver", "ur_control.launch.py")
+    assert "robot_ip:=10.0.0.2" in started
+    with pytest.raises(ConfigError, match="ur_robot_driver needs the argument 'robot_ip': give robot_ip:=…"):
+        names("start_drivers:=true")
+
+
+def test_real_arms_begin_unarmed_slow_and_guarded() -> None:
+    for name in ("ur5_realsense", "flexiv_realsense"):
+        arm = next(p for p in resolve(load(name), {}) if p.name == "arm_node").parameters
+        assert (arm["armed"], arm["speed"], arm["require_guard"]) == (False, 0.1, True)
+
+
+def test_a_namespace_is_that_of_every_node() -> None:
+    plans = resolve(load("ur5_realsense"), {"namespace": "left"})
+    assert {p.namespace for p in plans} == {"left"}
+    assert plans[0].ros_args(None)[-2:] == ["-r", "__ns:=/left"]
+    assert plans[0].label == f"left/{plans[0].name}"
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["ur5_realsense", "--robot-ip", "10.0.0.2"], ["ur5_realsense", "--set", "robot_ip:=10.0.0.2"]),
+        (["--show", "ur5_realsense", "--ur-type=ur5"], ["--show", "ur5_realsense", "--set", "ur_type:=ur5"]),
+        (["sim", "--log-dir", "x", "--seed", "3"], ["sim", "--log-dir", "x", "--set", "seed:=3"]),
+        (["sim", "--robot-ip", "x"], ["sim", "--robot-ip", "x"]),
+        (["no_such_bringup", "--seed", "3"], ["no_such_bringup", "--seed", "3"]),
+    ],
+)
+def test_arguments_of_a_bringup_are_options_of_up(argv: list[str], said: list[str]) -> None:
+    assert _with_settings(argv) == said
