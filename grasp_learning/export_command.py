@@ -15,10 +15,8 @@ from grasp_core.errors import InputError, SeegraspError
 from grasp_eval.report import versions
 from grasp_eval.results import SaveError, save_error, write_atomic
 from grasp_learning.model_card import Facts, ScenesMade, card
-from grasp_learning.training.checkpoint import RunFolder, TrainingError
-from grasp_learning.training.command import split
+from grasp_learning.training.checkpoint import RunFolder, Scenes, TrainingError
 from grasp_learning.training.recipe import Recipe
-from grasp_learning.training.run import Scenes
 from grasp_learning.training.validation import validation_batches
 from grasp_perception.dense import weights
 from grasp_perception.dense.inputs import Encoded
@@ -34,8 +32,9 @@ CHECKED = 4  # scenes
 def main(argv: Sequence[str]) -> int:
     """Entry point of the command; returns its exit code."""
     args = _parse(argv)
+    scenes = Scenes(args.scenes, [], args.validation or args.scenes, [])
     try:
-        path = export(RunFolder(args.run), args.out, split(args.scenes, args.validation), args.precision)
+        path = export(RunFolder(args.run), args.out, scenes, args.precision)
     except (SeegraspError, SaveError) as error:
         print(f"seegrasp learn export: {error}", file=sys.stderr)
         return 1
@@ -49,7 +48,7 @@ def export(run: RunFolder, out: Path, scenes: Scenes, precision: str) -> Path:
     Args:
         run: with recipe, checkpoint and metrics.
         out: the file of weights; the card lies beside it.
-        scenes: what the run was trained on, and what not.
+        scenes: the folders of what the run was trained on, and what not; it remembers the names.
         precision: a key of DTYPES.
 
     Raises:
@@ -60,7 +59,7 @@ def export(run: RunFolder, out: Path, scenes: Scenes, precision: str) -> Path:
     state = run.load()
     if state is None:
         raise TrainingError(f"{run.checkpoint}: no such checkpoint; `seegrasp learn train --out {run.path}` makes it")
-    recipe = load_model(run.recipe, Recipe)
+    recipe, scenes = load_model(run.recipe, Recipe), run.kept(scenes)
     model = DenseModel(recipe.network).eval()
     model.load_state_dict(state["average"])
     dtype = DTYPES[precision]
@@ -127,8 +126,8 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     p = argparse.ArgumentParser(prog="seegrasp learn export", description=__doc__)
     p.add_argument("--run", type=Path, default=Path("out/training/dense"), help="folder of the run (%(default)s)")
     p.add_argument("--out", type=Path, default=Path("out/dense.safetensors"), help="file of weights (%(default)s)")
-    p.add_argument("--scenes", type=Path, default=Path("out/scenes"), help="what it was trained on (%(default)s)")
-    p.add_argument("--validation", type=Path, help="folder of scenes held out, as for `learn train`")
+    p.add_argument("--scenes", type=Path, default=Path("out/scenes"), help="folder of the scenes of the run (%(default)s)")
+    p.add_argument("--validation", type=Path, help="folder of those held out, as for `learn train` (--scenes)")
     p.add_argument("--precision", choices=tuple(DTYPES), default="float32", help="of the numbers (%(default)s)")
     args = p.parse_args(argv)
     if args.out.suffix != ".safetensors":

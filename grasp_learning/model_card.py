@@ -89,7 +89,7 @@ def card(facts: Facts) -> str:
 Grasps for parallel grippers of at most {stroke} stroke, from one depth image of objects on a flat support or in a
 bin: `seegrasp bench clutter --detector dense`, `detector:=dense`. Input is a cloud in the base frame (z up, 5 mm
 voxels) and, if known, where the camera stands; colour is not used. Output is a pose, an opening, a score and a
-stability for each grasp. A score is for ranking; how well it tells the probability of success is measured by the benchmark
+stability for each grasp. A score is for ranking; how well it tells the probability of success, the benchmark measures
 (docs/RESULTS.md).
 
 ## Data
