@@ -126,7 +126,9 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     p = argparse.ArgumentParser(prog="seegrasp learn export", description=__doc__)
     p.add_argument("--run", type=Path, default=Path("out/training/dense"), help="folder of the run (%(default)s)")
     p.add_argument("--out", type=Path, default=Path("out/dense.safetensors"), help="file of weights (%(default)s)")
-    p.add_argument("--scenes", type=Path, default=Path("out/scenes"), help="folder of the scenes of the run (%(default)s)")
+    p.add_argument(
+        "--scenes", type=Path, default=Path("out/scenes"), help="folder of the scenes of the run (%(default)s)"
+    )
     p.add_argument("--validation", type=Path, help="folder of those held out, as for `learn train` (--scenes)")
     p.add_argument("--precision", choices=tuple(DTYPES), default="float32", help="of the numbers (%(default)s)")
     args = p.parse_args(argv)
