@@ -11,6 +11,7 @@ NODES = {
     "detector_node": "grasp_perception",
     "arm_node": "arm_control",
     "pick_node": "arm_control",
+    "ur_driver_node": "arm_control",
     "hand_eye_node": "hand_eye",
 }
 
@@ -37,6 +38,7 @@ setup(
         "console_scripts": [
             *(f"{name} = {package}.nodes.{name}:main" for name, package in NODES.items()),
             "seegrasp = seegrasp.__main__:main",
+            "ur_controller = grasp_sim.ur_controller.__main__:main",
         ]
     },
     zip_safe=False,

@@ -20,6 +20,8 @@ class ArmDriver(config.StrictModel):
     trajectory_action: str
     joint_states: str
     robot_description: str
+    servo_action: str = ""  # ServoTo of a driver that can follow a target; "": it cannot
+    servo_target: str = ""
 
 
 class ArmProfile(config.StrictModel):

@@ -19,6 +19,8 @@ from arm_control.drivers.joint_states import JointStateMonitor
 from arm_control.planning import Trajectory
 from grasp_core.errors import ErrorCode, ExecutionError, SeegraspError
 
+LINK_LOST = -100  # error_code of ur_driver_node, beyond those of the action: there is no link to the robot
+
 _RESULTS = {
     FollowJointTrajectory.Result.INVALID_GOAL: "INVALID_GOAL",
     FollowJointTrajectory.Result.INVALID_JOINTS: "INVALID_JOINTS",
@@ -141,6 +143,8 @@ class TrajectoryClient:
             return
         if status == GoalStatus.STATUS_CANCELED:
             raise ExecutionError(f"{self._caller.name}: someone else cancelled or replaced the trajectory")
+        if result.error_code == LINK_LOST:
+            raise ExecutionError(f"{self._caller.name}: {result.error_string}", ErrorCode.CONTROLLER_UNAVAILABLE)
         name = _RESULTS.get(result.error_code, f"error {result.error_code}")
         raise ExecutionError(f"{self._caller.name} aborted the trajectory: {name} {result.error_string}".rstrip())
 

@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any
 
-from control_msgs.action import GripperCommand, ParallelGripperCommand
 from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
-from sensor_msgs.msg import JointState
 
 from grasp_core.gripper import Gripper
+from grasp_ros.gripper_command import command_kind, target_problem
 from grasp_sim.simulation import Simulation
 
 POLL = 0.02  # s of steady time
 FEEDBACK_POLLS = 5
 PATIENCE = 3.0  # s of simulated time beyond the slowest full stroke
-
-
-class _Single:
-    """GripperCommand: one position, one effort."""
-
-    action = GripperCommand
-
-    @staticmethod
-    def target(goal: Any, joint: str) -> tuple[float, float]:
-        return goal.command.position, goal.command.max_effort
-
-    @staticmethod
-    def fill(message: Any, joint: str, position: float, effort: float) -> None:
-        message.position, message.effort = position, effort
-
-
-class _Parallel:
-    """ParallelGripperCommand: a JointState with the gripper's joint in it."""
-
-    action = ParallelGripperCommand
-
-    @staticmethod
-    def target(goal: Any, joint: str) -> tuple[float, float]:
-        command = goal.command
-        if joint not in command.name or len(command.position) != len(command.name):
-            return math.nan, 0.0
-        index = list(command.name).index(joint)
-        return command.position[index], command.effort[index] if len(command.effort) > index else 0.0
-
-    @staticmethod
-    def fill(message: Any, joint: str, position: float, effort: float) -> None:
-        message.state = JointState(name=[joint], position=[position], velocity=[0.0], effort=[effort])
 
 
 class GripperAction:
@@ -61,7 +27,7 @@ class GripperAction:
 
     def __init__(self, node: Node, simulation: Simulation, gripper: Gripper) -> None:
         self._node, self._simulation, self._gripper = node, simulation, gripper
-        self._kind = _Single if gripper.driver.type == "gripper_command" else _Parallel
+        self._kind = command_kind(gripper)
         self._server = ActionServer(
             node,
             self._kind.action,
@@ -75,12 +41,10 @@ class GripperAction:
     def _accept(self, goal: Any) -> GoalResponse:
         """The action has no error codes: a goal that makes no sense is rejected."""
         position, effort = self._kind.target(goal, self._gripper.joint.name)
-        if math.isfinite(position) and math.isfinite(effort) and effort >= 0:
+        problem = target_problem(position, effort, self._gripper.joint.name)
+        if not problem:
             return GoalResponse.ACCEPT
-        self._node.get_logger().error(
-            f"gripper goal rejected: position {position} and effort {effort} of {self._gripper.joint.name} "
-            "must be finite, and the effort not negative"
-        )
+        self._node.get_logger().error(problem)
         return GoalResponse.REJECT
 
     def _execute(self, handle: ServerGoalHandle) -> Any:

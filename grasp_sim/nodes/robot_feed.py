@@ -17,23 +17,33 @@ TF_TICKS = 2  # of 10 ms: 50 Hz
 
 
 class RobotFeed:
-    """Publishes /joint_states at 100 Hz, /tf and /clock at 50 Hz; latched /tf_static and /robot_description."""
+    """Publishes /joint_states at 100 Hz, /tf and /clock at 50 Hz; latched /tf_static and /robot_description.
 
-    def __init__(self, node: Node, cell: WorkCell, stamp_ns: int) -> None:
-        driver = cell.arm_profile.driver
-        self._joint_states = node.create_publisher(JointState, driver.joint_states, qos.RELIABLE)
-        self._tf = node.create_publisher(TFMessage, "/tf", qos.TF)
+    With a driver of the arm beside it, only the clock and the cameras' frames.
+    """
+
+    def __init__(self, node: Node, cell: WorkCell, stamp_ns: int, driven: bool = False) -> None:
+        """``driven``: another node is the arm's driver."""
+        driver, self._driven = cell.arm_profile.driver, driven
+        cameras = [(c.parent, c.frame, c.T_parent_optical) for c in cell.cell.cameras]
         self._tf_static = node.create_publisher(TFMessage, "/tf_static", qos.LATCHED)
         self._clock = node.create_publisher(Clock, "/clock", qos.SENSOR)
+        links = [] if driven else cell.frames(static=True)
+        self._tf_static.publish(transforms_to_tf(links + cameras, stamp_ns))
+        if driven:
+            return
+        self._joint_states = node.create_publisher(JointState, driver.joint_states, qos.RELIABLE)
+        self._tf = node.create_publisher(TFMessage, "/tf", qos.TF)
         self._description = node.create_publisher(String, driver.robot_description, qos.LATCHED)
         self._description.publish(String(data=cell.arm_profile.urdf_path.read_text(encoding="utf-8")))
-        cameras = [(c.parent, c.frame, c.T_parent_optical) for c in cell.cell.cameras]
-        self._tf_static.publish(transforms_to_tf(cell.frames(static=True) + cameras, stamp_ns))
 
     def tick(self, cell: WorkCell, stamp_ns: int, tick: int) -> None:
         """Publish what is due; called by the simulation's thread."""
         if tick % TF_TICKS == 0:
             self._clock.publish(Clock(clock=ns_to_stamp(stamp_ns)))
+        if self._driven:
+            return
+        if tick % TF_TICKS == 0:
             self._tf.publish(transforms_to_tf(cell.frames(), stamp_ns))
         self._joint_states.publish(_joint_state(cell, stamp_ns))
 

@@ -32,6 +32,8 @@ from grasp_sim.nodes.robot_feed import TF_TICKS, RobotFeed
 from grasp_sim.nodes.trajectory_action import TrajectoryAction
 from grasp_sim.scenes import KINDS, Scene, empty_scene, sample_scene
 from grasp_sim.simulation import Simulation
+from grasp_sim.ur_controller.controller import Controller
+from grasp_sim.ur_plant import ControllerArm, make_controller
 from grasp_sim.work_cell import WorkCell
 
 OBJECT_TICKS = 50  # of 10 ms: 2 Hz
@@ -63,6 +65,8 @@ class SimNode(Node):
                 "board_pose", [0.45, -0.1, 0.05, 3.1416, 0.0, 0.0], "its centre: x y z roll pitch yaw; m, rad"
             ),
         )
+        driven = params.declare("ur_controller", False, "a UR controller on the network in place of arm and gripper")
+        address = params.declare("ur_address", "127.0.0.2", "its address; the ports are fixed")
         params.check_unknown()
         self._choice = _choice(families, meshes)
         self._arm, self._gripper = ArmProfile.load(self._cell.arm), Gripper.load(self._cell.gripper)
@@ -70,8 +74,9 @@ class SimNode(Node):
             scene = self._sample(self._kind, self._count, self._seed)
         except InputError as error:
             raise ConfigError(str(error)) from error
+        self._controller = self._make_controller(address) if driven else None
         self._simulation = Simulation(self._build(scene), factor, self._tick)
-        self._robot = RobotFeed(self, self._simulation.cell, self._simulation.stamp_ns)
+        self._robot = RobotFeed(self, self._simulation.cell, self._simulation.stamp_ns, driven)
         cameras = {
             i: camera
             for i, camera in enumerate(self._cell.cameras)
@@ -79,8 +84,9 @@ class SimNode(Node):
         }
         self._cameras = CameraFeed(self, cameras, rate, noise, color_noise, self._seed, lockstep=factor == 0.0)
         self._markers = self.create_publisher(MarkerArray, "~/objects", qos.RELIABLE)
-        self._trajectories = TrajectoryAction(self, self._simulation, self._arm.driver.trajectory_action)
-        self._grips = GripperAction(self, self._simulation, self._gripper)
+        if not driven:
+            self._trajectories = TrajectoryAction(self, self._simulation, self._arm.driver.trajectory_action)
+            self._grips = GripperAction(self, self._simulation, self._gripper)
         self.create_service(ResetScene, "/reset_scene", self._reset, callback_group=MutuallyExclusiveCallbackGroup())
         self._diagnostics = Diagnostics(self)
         self._diagnostics.add("physics", self._report_physics)
@@ -94,6 +100,14 @@ class SimNode(Node):
         """Stop time and the cameras."""
         self._simulation.stop()
         self._cameras.close()
+        if self._controller is not None:
+            self._controller.close()
+
+    def _make_controller(self, address: str) -> Controller:
+        try:
+            return make_controller(self._arm.name, address, lambda: self._simulation.cell)
+        except OSError as error:
+            raise ConfigError(f"parameter 'ur_address' of sim_node: {address}: {error}") from error
 
     def _sample(self, kind: str, count: int, seed: int) -> Scene:
         if count == 0:
@@ -104,7 +118,11 @@ class SimNode(Node):
             raise InputError(f"scene of kind {kind!r} with {count} objects, seed {seed}: {error}") from error
 
     def _build(self, scene: Scene) -> WorkCell:
-        return WorkCell(self._cell, self._arm, self._gripper, scene.objects, scene.poses, scene.with_bin, self._board)
+        objects, poses = scene.objects, scene.poses
+        cell = WorkCell(self._cell, self._arm, self._gripper, objects, poses, scene.with_bin, self._board)
+        if self._controller is not None:
+            cell.arm = ControllerArm(self._controller)
+        return cell
 
     def _tick(self, cell: WorkCell, stamp_ns: int, tick: int) -> None:
         """Every 10 ms of simulated time, in the simulation's thread."""

@@ -79,7 +79,7 @@ class UrDriver:
     def state(self) -> RobotState:
         """The newest state; UrFault where there is none, or the arm must not be moved."""
         update = self.update
-        if update is None:
+        if update is None or self.connection is None:
             raise LinkFault(self.problem)
         if self.problem:
             raise UrFault(self.problem)

@@ -12,7 +12,7 @@ from grasp_core.ur_modes import RobotMode, RuntimeState, SafetyMode
 OLDEST = {3: (3, 12), 5: (5, 6)}
 """PolyScope's oldest supported version by series: 3 is CB3, 5 the e-Series."""
 
-_RESUME = "then call the service ~/resume of ur_driver_node"
+_RESUME = "then call the service ~/recover of ur_driver_node"
 _SAFETY = {
     SafetyMode.PROTECTIVE_STOP: (
         "protective stop: the arm met a resistance or left its safety limits",

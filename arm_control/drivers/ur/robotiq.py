@@ -115,8 +115,8 @@ class RobotiqGripper:
                     self._serve(_Registers(connection))
             except (OSError, ValueError) as error:
                 self._fail(
-                    f"no Robotiq gripper at {self._host}:{PORT} ({error}): is the Robotiq URCap installed, and the gripper "
-                    "connected to the tool?"
+                    f"no Robotiq gripper at {self._host}:{PORT} ({error}): is the Robotiq URCap installed, and the "
+                    "gripper connected to the tool?"
                 )
             except ExecutionError as error:
                 self._fail(str(error))
