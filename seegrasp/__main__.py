@@ -23,7 +23,14 @@ class Command:
 
 COMMANDS = {
     "demo": Command("grasp_eval.demo:main", "the simulated robot clears a bin; writes a report, a table and a bag"),
-    "up": Command("seegrasp.bringup:main", "start the nodes of a bringup: sim, ur5_realsense, flexiv_realsense, replay, perception"),
+    "up": Command(
+        "seegrasp.bringup:main",
+        "start the nodes for a simulated or real arm, or for a bag",
+    ),
+    "arm": Command("seegrasp.operate:arm", "allow goals to move the arm"),
+    "pause": Command("seegrasp.operate:pause", "stop the arm; what it was doing waits"),
+    "resume": Command("seegrasp.operate:resume", "go on after a pause"),
+    "stop": Command("seegrasp.operate:stop", "stop the arm and end what it was doing"),
     "pick": Command("seegrasp.pick:main", "ask the running nodes to pick; shows the progress"),
     "detect": Command("grasp_eval.detect:main", "grasps from an RGB-D pair or a cloud file"),
     "replay": Command("grasp_eval.replay:main", "feed a bag to the nodes, or evaluate it offline"),

@@ -17,7 +17,7 @@ from seegrasp_msgs.msg import PickAttempt
 
 from grasp_core.errors import ErrorCode
 
-GOOD = (ErrorCode.NONE, ErrorCode.REGION_CLEARED)
+GOOD = (ErrorCode.NONE, ErrorCode.REGION_CLEARED, ErrorCode.DRY_RUN)
 _CANCEL_S = 20.0
 
 
@@ -26,6 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--count", type=int, default=0, help="objects to pick; 0 (default): until nothing is left")
     parser.add_argument("--max-attempts", type=int, default=0, help="0 (default): what pick_node is set to")
     parser.add_argument("--min-score", type=float, default=0.0, help="lowest grasp score; 0 (default): the node's")
+    parser.add_argument("--namespace", default="", help="of pick_node (none)")
     parser.add_argument("--wait", type=float, default=5.0, help="seconds to wait for pick_node (default 5)")
     return parser
 
@@ -71,12 +72,13 @@ def _await(node: Node, future: Future, timeout_s: float | None = None) -> bool:
 
 def pick(node: Node, goal: Pick.Goal, wait_s: float) -> int:
     """Send the goal, show progress, return the exit code: 0 when the region was cleared or the count reached."""
-    client = ActionClient(node, Pick, "/pick")
+    client = ActionClient(node, Pick, "pick")
     deadline = time.monotonic() + wait_s
     while not client.server_is_ready():
         if time.monotonic() > deadline:
+            name = node.resolve_topic_name("pick")
             print(
-                f"seegrasp pick: no action server /pick within {wait_s:g} s: start it with `seegrasp up sim`, or check "
+                f"seegrasp pick: no action server {name} within {wait_s:g} s: start it with `seegrasp up sim`, or check "
                 "ROS_DOMAIN_ID",
                 file=sys.stderr,
             )
@@ -116,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     goal = Pick.Goal(count=args.count, max_attempts=args.max_attempts, min_score=args.min_score)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = Node("seegrasp_pick")
+    node = Node("seegrasp_pick", namespace=args.namespace)
     try:
         return pick(node, goal, args.wait)
     finally:

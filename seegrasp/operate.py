@@ -1,0 +1,84 @@
+"""`seegrasp arm`, `pause`, `resume` and `stop`: the operator's word to arm_node and pick_node."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import SetBool, Trigger
+
+_WHAT = {
+    "arm": "Allow goals to move the arm, until it is stopped. First look that nobody is in its reach.",
+    "pause": "Stop what moves; its goal waits for `seegrasp resume`.",
+    "resume": "Let what was paused go on from where the arm stands.",
+    "stop": "Stop what moves, end it, and let nothing move before `seegrasp arm`. The emergency stop is the red one.",
+}
+
+
+def ask(word: str, namespace: str, wait_s: float) -> tuple[bool, str]:
+    """Call the service of a word and wait `wait_s` s at most: whether it was done, and what was answered.
+
+    A stop goes to pick_node first, which ends the run and reaches the controller even where arm_node hangs.
+    """
+    context = Context()
+    context.init()
+    node = Node(
+        "seegrasp_operator", context=context, namespace=namespace, enable_rosout=False, start_parameter_services=False
+    )
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    kind, request = (SetBool, SetBool.Request(data=True)) if word == "arm" else (Trigger, Trigger.Request())
+    services = [f"pick_node/{word}", f"arm_node/{word}"] if word == "stop" else [f"arm_node/{word}"]
+    clients = [node.create_client(kind, service) for service in services]
+    deadline = time.monotonic() + wait_s
+    try:
+        while time.monotonic() < deadline:
+            client = next((c for c in clients if c.service_is_ready()), None)
+            if client is None:
+                executor.spin_once(timeout_sec=0.02)
+                continue
+            future = client.call_async(request)
+            executor.spin_until_future_complete(future, max(deadline - time.monotonic(), 0.1))
+            if future.done():
+                return future.result().success, future.result().message
+            clients.remove(client)
+        return False, f"no answer of {' or '.join(services)} within {wait_s:g} s: is it running, in this ROS_DOMAIN_ID?"
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        context.try_shutdown()
+
+
+def _run(word: str, argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog=f"seegrasp {word}", description=_WHAT[word])
+    parser.add_argument("--namespace", default="", help="of the nodes (none)")
+    parser.add_argument("--wait", type=float, default=5.0, help="seconds to wait for the node (default 5)")
+    args = parser.parse_args(argv)
+    done, message = ask(word, args.namespace, args.wait)
+    print(f"seegrasp {word}: {message}", file=sys.stdout if done else sys.stderr)
+    return 0 if done else 1
+
+
+def arm(argv: Sequence[str]) -> int:
+    """`seegrasp arm`."""
+    return _run("arm", argv)
+
+
+def pause(argv: Sequence[str]) -> int:
+    """`seegrasp pause`."""
+    return _run("pause", argv)
+
+
+def resume(argv: Sequence[str]) -> int:
+    """`seegrasp resume`."""
+    return _run("resume", argv)
+
+
+def stop(argv: Sequence[str]) -> int:
+    """`seegrasp stop`."""
+    return _run("stop", argv)

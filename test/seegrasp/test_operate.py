@@ -1,0 +1,63 @@
+"""`seegrasp arm`, `pause`, `resume`, `stop` against services of the same names."""
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+
+import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_srvs.srv import SetBool, Trigger
+
+from seegrasp import operate
+
+
+@pytest.fixture
+def arm_node(ros_domain: int) -> Iterator[SimpleNamespace]:
+    context = rclpy.Context()
+    context.init()
+    node = Node("arm_node", context=context, namespace="left")
+    heard: list[str] = []
+
+    def answer(word: str, success: bool = True):
+        def serve(request, response):
+            heard.append(f"{word} {getattr(request, 'data', '')}".strip())
+            response.success, response.message = success, f"{word} it is"
+            return response
+
+        return serve
+
+    node.create_service(SetBool, "~/arm", answer("arm"))
+    node.create_service(Trigger, "~/pause", answer("pause"))
+    node.create_service(Trigger, "~/resume", answer("resume", success=False))
+    node.create_service(Trigger, "~/stop", answer("stop"))
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    yield SimpleNamespace(heard=heard, node=node, answer=answer)
+    executor.shutdown()
+    thread.join()
+    node.destroy_node()
+    context.try_shutdown()
+
+
+def test_each_word_reaches_arm_node(arm_node, capsys: pytest.CaptureFixture) -> None:
+    options = ["--namespace", "left", "--wait", "20"]
+    assert [operate.arm(options), operate.pause(options), operate.stop(options)] == [0, 0, 0]
+    assert arm_node.heard == ["arm True", "pause", "stop"]
+    assert "seegrasp pause: pause it is" in capsys.readouterr().out
+    assert operate.resume(options) == 1
+    assert "resume it is" in capsys.readouterr().err
+
+
+def test_a_stop_goes_to_pick_node_where_there_is_one(arm_node) -> None:
+    arm_node.node.create_service(Trigger, "/left/pick_node/stop", arm_node.answer("pick stop"))
+    while operate.stop(["--namespace", "left", "--wait", "20"]) or arm_node.heard[-1] != "pick stop":
+        assert len(arm_node.heard) < 20
+
+
+def test_nobody_there(ros_domain: int, capsys: pytest.CaptureFixture) -> None:
+    assert operate.stop(["--wait", "0.3"]) == 1
+    assert "no answer of pick_node/stop or arm_node/stop" in capsys.readouterr().err
