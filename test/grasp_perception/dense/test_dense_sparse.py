@@ -103,6 +103,22 @@ def test_bfloat16_is_near_and_has_gradients(levels: list[Level]) -> None:
     assert conv.weight.grad.dtype == torch.float32
 
 
+@pytest.mark.parametrize(("kind", "source", "target"), [(SubMConv3d, 0, 0), (DownConv, 0, 1), (UpConv, 1, 0)])
+def test_autocast_computes_the_same_roughly(levels: list[Level], kind: type, source: int, target: int) -> None:
+    """By table and by choice, several blocks of them, against pairs."""
+    conv = kind(64, 48)
+    x = torch.randn(len(levels[source].coords), 64, requires_grad=True)
+    direction = torch.randn(len(levels[target].coords), 48)
+    exact = conv(x, levels[0])
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = conv(x, levels[0])
+    assert rough.dtype == torch.bfloat16
+    pairs = [torch.autograd.grad((y.float() * direction).sum(), [x, conv.weight]) for y in (exact, rough)]
+    for a, b in [(exact, rough.float()), *zip(*pairs, strict=True)]:
+        assert b.dtype == torch.float32
+        assert (a - b).abs().max() < 0.03 * a.abs().max()
+
+
 def test_rows_are_taken_in_blocks(monkeypatch: pytest.MonkeyPatch, levels: list[Level]) -> None:
     conv, x = SubMConv3d(8, 8), torch.randn(len(levels[0]), 8)
     whole = conv(x, levels[0])
