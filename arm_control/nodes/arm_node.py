@@ -30,6 +30,7 @@ from arm_control.nodes.goals import GoalGate
 from arm_control.nodes.heartbeat import Heartbeat, HeartbeatWatch
 from arm_control.nodes.operator_services import OperatorServices
 from arm_control.nodes.scene import CloudBuffer
+from arm_control.nodes.servo_goal import ServoGoal
 from arm_control.nodes.shown import PlanPublisher
 from arm_control.nodes.status import HeldPublisher, StatusPublisher
 from arm_control.planning import PLANNERS, MotionPlanner, make_planner
@@ -49,6 +50,7 @@ from grasp_ros.tf_listener import TfListener
 _THREADS = 4
 _TF_TIMEOUT = 0.5  # s
 _URDF_TIMEOUT = 3.0  # s after the start: the latched URDF is on its way
+_PLANNER_TIMEOUT = 15.0  # s that the planner may take to start: MoveItPy loads its plugins
 _END_TIMEOUT = 5.0  # s for the goal to end when the node does
 
 
@@ -63,9 +65,8 @@ class ArmNode(Node):
         self.model = Gripper.load(
             params.declare("gripper", "", "gripper profile; empty: the cell's") or self.cell.gripper
         )
-        self._planner_name = params.declare(
-            "planner", "builtin", "motion planner; move_group: a running MoveIt, moveit: MoveIt in the node", choices=PLANNERS
-        )
+        told = "motion planner; move_group: a running MoveIt, moveit: MoveIt in the node"
+        self._planner_name = params.declare("planner", "builtin", told, choices=PLANNERS)
         self._moveit_params = params.declare("moveit_params", "", "YAML of MoveItPy's parameters, for planner moveit")
         cloud_topic = params.declare("cloud_topic", "camera_node/cloud", "clouds of the scene")
         self._max_scene_age = params.declare("max_scene_age", 15.0, "s: no grasp in an older picture", 0.1, 600.0)
@@ -104,7 +105,7 @@ class ArmNode(Node):
         self.trajectory = TrajectoryClient(self, driver.trajectory_action, self.joints, group)
         self.gripper = GripperClient(self, self.model, self.joints, group)
         self.state = ArmState(self.model, self.cell, self._max_scene_age, settings.held_width)
-        self._urdf = ""
+        self._urdf, self._starting = "", False
         self._planner: MotionPlanner | None = None
         self._planner_error = f"no URDF on {driver.robot_description}: start the driver or robot_state_publisher"
         self.status = StatusPublisher(self)
@@ -122,6 +123,7 @@ class ArmNode(Node):
         self._heartbeat = Heartbeat(self, lambda: self.interlock.moving)
         self.interlock.on_motion = self._heartbeat.beat
         self._goals = ArmGoals(self, settings, self._max_scene_age)
+        self._servo = ServoGoal(self)
         Diagnostics(self).add("state", self._report)
         self.status.set("idle")
 
@@ -146,7 +148,7 @@ class ArmNode(Node):
     def _on_description(self, msg: String) -> None:
         if msg.data == self._urdf:
             return
-        self._urdf = msg.data
+        self._starting, self._urdf = True, msg.data
         self._close_planner()
         self._planner_error = f"planner {self._planner_name} is still being started"
         given = (self._planner_name, msg.data, self.arm, self.model, self.cell)
@@ -157,6 +159,8 @@ class ArmNode(Node):
             self._planner = None
             self._planner_error = f"no planner for the URDF on {self.arm.driver.robot_description}: {error}"
             self.get_logger().error(self._planner_error)
+        finally:
+            self._starting = False
 
     def _close_planner(self) -> None:
         planner, self._planner = self._planner, None
@@ -171,7 +175,8 @@ class ArmNode(Node):
 
     def require_planner(self, cancel: CancelToken) -> MotionPlanner:
         """The planner, waiting a little for the URDF; ConfigError."""
-        wait_until(lambda: self._planner is not None or bool(self._urdf), _URDF_TIMEOUT, cancel)
+        wait_until(lambda: bool(self._urdf), _URDF_TIMEOUT, cancel)
+        wait_until(lambda: not self._starting, _PLANNER_TIMEOUT, cancel)
         if self._planner is None:
             raise ConfigError(self._planner_error)
         return self._planner
@@ -246,8 +251,9 @@ class ArmNode(Node):
             report.worse(WARN, f"paused by {lock.paused}: goals wait for `seegrasp resume`")
 
     def destroy_node(self) -> None:
-        """Also ends the data node."""
+        """Also ends the data node and the planner."""
         self.data.destroy_node()
+        self._close_planner()
         super().destroy_node()
 
 

@@ -331,6 +331,9 @@ class FakePlanner:
     def set_held(self, held) -> None:
         self.held = held
 
+    def close(self) -> None:
+        pass
+
     def fk(self, q) -> np.ndarray:
         return se3.make(DOWN, [0.5, 0.0, 0.3])
 
