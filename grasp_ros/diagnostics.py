@@ -19,6 +19,7 @@ OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
 ERROR = DiagnosticStatus.ERROR
 STALE = DiagnosticStatus.STALE
+_LOOKS = 4  # at the reports, for one publication
 
 
 @dataclass
@@ -37,32 +38,41 @@ class Report:
 
 
 class Diagnostics:
-    """Publishes a node's reports on /diagnostics at 1 Hz of steady time, also while ROS time stands still."""
+    """Publishes a node's reports on /diagnostics at 1 Hz of steady time, also while ROS time stands still.
+
+    A status that gets better or worse is published a quarter of that time later at the latest.
+    """
 
     def __init__(self, node: Node, period_s: float = 1.0) -> None:
-        self._node = node
+        self._node, self._period = node, period_s
         self._sources: dict[str, Callable[[], Report]] = {}
+        self._levels: list[bytes] = []
+        self._last = -float("inf")
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
-        self._timer = node.create_timer(period_s, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._timer = node.create_timer(period_s / _LOOKS, self._look, clock=steady)
 
     def add(self, name: str, source: Callable[[], Report], hardware_id: str = "") -> None:
-        """Ask `source` for a report at every publication; shown as '<node>: <name>'."""
+        """Ask `source` for a report again and again; shown as '<node>: <name>'."""
         self._sources[f"{self._node.get_name()}: {name}|{hardware_id}"] = source
 
-    def publish(self) -> None:
-        """Publish all reports now."""
-        msg = DiagnosticArray()
+    def _look(self) -> None:
+        statuses = [self._status(key, source()) for key, source in self._sources.items()]
+        levels, now = [status.level for status in statuses], time.monotonic()
+        if levels == self._levels and now - self._last < self._period * (1 - 0.5 / _LOOKS):
+            return
+        self._levels, self._last = levels, now
+        msg = DiagnosticArray(status=statuses)
         msg.header.stamp = self._node.get_clock().now().to_msg()
-        for key, source in self._sources.items():
-            name, _, hardware_id = key.rpartition("|")
-            report = source()
-            values = [KeyValue(key=str(k), value=_text(v)) for k, v in report.values.items()]
-            msg.status.append(
-                DiagnosticStatus(
-                    level=report.level, name=name, message=report.message, hardware_id=hardware_id, values=values
-                )
-            )
         self._publisher.publish(msg)
+
+    @staticmethod
+    def _status(key: str, report: Report) -> DiagnosticStatus:
+        name, _, hardware_id = key.rpartition("|")
+        values = [KeyValue(key=str(k), value=_text(v)) for k, v in report.values.items()]
+        return DiagnosticStatus(
+            level=report.level, name=name, message=report.message, hardware_id=hardware_id, values=values
+        )
 
 
 def _text(value: Any) -> str:

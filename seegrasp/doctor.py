@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -83,9 +84,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--live", action="store_true", help="camera, arm and nodes must run: a problem if not")
     parser.add_argument("--cell", default="bin_picking", help="cell profile of the live checks (default bin_picking)")
     parser.add_argument("--seconds", type=float, default=3.0, help="how long to listen to the nodes (default 3)")
+    parser.add_argument("--watch", action="store_true", help="only the running nodes: tell what dies and what returns")
     args = parser.parse_args(argv)
     from seegrasp import doctor_live, doctor_machine
 
+    if args.watch:
+        with contextlib.suppress(KeyboardInterrupt):
+            doctor_live.watch(args.cell, lambda line: print(line, flush=True), lambda: False)
+        return 0
     findings = run(doctor_machine.CHECKS)
     if not args.offline:
         findings += run([lambda: doctor_live.check_running_nodes(args.cell, args.seconds)])

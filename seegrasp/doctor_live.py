@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from control_msgs.action import FollowJointTrajectory, GripperCommand, ParallelGripperCommand
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.action import ActionClient
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
@@ -18,27 +21,56 @@ from grasp_core.errors import FrameError
 from grasp_core.gripper import Gripper
 from grasp_ros import qos
 from grasp_ros.tf_listener import TfListener
-from seegrasp.doctor import Finding, not_running, ok, problem
+from seegrasp.doctor import Finding, Status, not_running, ok, problem, table
 
 GRIPPER_ACTIONS = {"gripper_command": GripperCommand, "parallel_gripper_command": ParallelGripperCommand}
 STREAMS = {"depth": Image, "color": Image, "depth_info": CameraInfo, "color_info": CameraInfo}
+WINDOW = 1.5  # s that are looked back at while watching
+_STEP = 0.25  # s between looks
+_DEAD = 1.5  # s without /diagnostics, which come once a second
 START = "start the camera and arm drivers, or `seegrasp up sim`; ROS_DOMAIN_ID must be theirs"
 
 
 def check_running_nodes(cell_name: str, seconds: float) -> list[Finding]:
-    """Listen for `seconds` to what the cell's profile names."""
+    """Listen for `seconds` to what the cell's profile names, and to what the nodes tell of themselves."""
+    with _looking(cell_name) as (look, listen):
+        listen(seconds)
+        return look.findings(seconds)
+
+
+def watch(cell_name: str, tell: Callable[[str], None], ended: Callable[[], bool]) -> None:
+    """Tell of every finding, and then of every one that changes, until `ended()`.
+
+    What dies is told of within 2 s: it counts as silent when nothing was heard of it for `WINDOW` s.
+    """
+    told: dict[str, Status] = {}
+    with _looking(cell_name) as (look, listen):
+        listen(WINDOW)
+        while not ended():
+            for finding in look.findings(WINDOW):
+                if told.get(finding.check) is not finding.status:
+                    told[finding.check] = finding.status
+                    tell(f"{time.strftime('%H:%M:%S')}  {table([finding], colour=False)}")
+            listen(_STEP)
+
+
+@contextmanager
+def _looking(cell_name: str) -> Iterator[tuple[_Look, Callable[[float], None]]]:
+    """A look at a cell, and what listens for some seconds."""
     cell = Cell.load(cell_name)
     context = Context()
     context.init()
     node = Node("seegrasp_doctor", context=context, enable_rosout=False, start_parameter_services=False)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
-    try:
-        look = _Look(node, cell)
+
+    def listen(seconds: float) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             executor.spin_once(timeout_sec=0.05)
-        return look.findings(seconds)
+
+    try:
+        yield _Look(node, cell), listen
     finally:
         executor.shutdown()
         node.destroy_node()
@@ -51,13 +83,17 @@ class _Look:
     def __init__(self, node: Node, cell: Cell) -> None:
         self.node, self.cell = node, cell
         self.arm, self.gripper = ArmProfile.load(cell.arm), Gripper.load(cell.gripper)
-        self.counts: Counter[str] = Counter()
+        self.heard: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=1000))  # topic -> when, steady
+        self.statuses: dict[str, tuple[float, DiagnosticStatus]] = {}  # of our nodes, by name
         self.joints: set[str] = set()
         self.frames: dict[str, str] = {}  # camera namespace -> frame_id of its depth images
         for camera in cell.cameras:
             for kind, message_type in STREAMS.items():
                 self._count(camera, kind, message_type)
-        node.create_subscription(JointState, self.arm.driver.joint_states, self._on_joints, qos.SENSOR)
+        topic = self.arm.driver.joint_states
+        for joints in {topic, self.gripper.driver.joint_states or topic}:
+            node.create_subscription(JointState, joints, self._on_joints, qos.SENSOR)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.RELIABLE)
         self.tf = TfListener(node)
         self.actions = {
             self.arm.driver.trajectory_action: FollowJointTrajectory,
@@ -69,25 +105,34 @@ class _Look:
         topic = camera.topic(kind)
 
         def on_message(message) -> None:
-            self.counts[topic] += 1
+            self.heard[topic].append(time.monotonic())
             if kind == "depth":
                 self.frames[camera.namespace] = message.header.frame_id
 
         self.node.create_subscription(message_type, topic, on_message, qos.SENSOR)
 
     def _on_joints(self, message: JointState) -> None:
-        self.counts[self.arm.driver.joint_states] += 1
+        self.heard[self.arm.driver.joint_states].append(time.monotonic())
         self.joints.update(message.name)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        now = time.monotonic()
+        self.statuses.update({status.name: (now, status) for status in message.status if ": " in status.name})
+
+    def _rate(self, topic: str, seconds: float) -> float:
+        since = time.monotonic() - seconds
+        return sum(t >= since for t in self.heard[topic]) / seconds
 
     def findings(self, seconds: float) -> list[Finding]:
         found = []
         for camera in self.cell.cameras:
             found += [self._camera(camera, seconds), self._chain(camera)]
-        return [*found, self._joint_states(seconds), *(self._action(name) for name in self.actions)]
+        found += [self._joint_states(seconds), *(self._action(name) for name in self.actions)]
+        return found + [self._node(name) for name in sorted(self.statuses)]
 
     def _camera(self, camera: MountedCamera, seconds: float) -> Finding:
         name = f"camera {camera.namespace}"
-        rates = {kind: self.counts[camera.topic(kind)] / seconds for kind in STREAMS}
+        rates = {kind: self._rate(camera.topic(kind), seconds) for kind in STREAMS}
         if not any(rates.values()):
             if any(self.node.count_publishers(camera.topic(kind)) for kind in STREAMS):
                 return problem(
@@ -116,16 +161,28 @@ class _Look:
 
     def _joint_states(self, seconds: float) -> Finding:
         topic = self.arm.driver.joint_states
-        if not self.counts[topic]:
-            return not_running("joint states", f"nothing on {topic}", START)
+        rate = self._rate(topic, seconds)
+        if not rate:
+            return not_running("joint states", f"nothing on {topic}: the arm's driver is not there, or hangs", START)
         missing = [j for j in [*self.arm.joints, self.gripper.joint.name] if j not in self.joints]
         if missing:
             return problem(
                 "joint states", f"{topic} lacks {', '.join(missing)}", "arm and gripper profiles name the joints"
             )
-        return ok("joint states", f"{topic} at {self.counts[topic] / seconds:.0f} Hz, all joints of arm and gripper")
+        return ok("joint states", f"{topic} at {rate:.0f} Hz, all joints of arm and gripper")
 
     def _action(self, name: str) -> Finding:
         if self.clients[name].server_is_ready():
             return ok("action", name)
         return not_running("action", f"no server of {name}", START)
+
+    def _node(self, name: str) -> Finding:
+        """What a node told of itself last: a problem where it is an error, or nothing has come since."""
+        when, status = self.statuses[name]
+        age = time.monotonic() - when
+        if age > _DEAD:
+            what = f"nothing from {name.split(':')[0]} on /diagnostics for {age:.1f} s"
+            return problem(name, what, "has it ended? its log is in out/up/…; start it again")
+        if status.level in (DiagnosticStatus.ERROR, DiagnosticStatus.STALE):
+            return problem(name, status.message, "docs/TROUBLESHOOTING.md")
+        return ok(name, status.message)

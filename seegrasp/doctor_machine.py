@@ -118,7 +118,7 @@ def check_profiles() -> list[Finding]:
         ("cameras", CameraProfile.load),
         ("boards", Board.load),
         ("cells", Cell.load),
-        ("bringup", lambda name: bringup_config.resolve(bringup_config.load(name), {})),
+        ("bringup", bringup_config.load),
     )
     findings = []
     for kind, load in kinds:

@@ -78,8 +78,8 @@ def pick(node: Node, goal: Pick.Goal, wait_s: float) -> int:
         if time.monotonic() > deadline:
             name = node.resolve_topic_name("pick")
             print(
-                f"seegrasp pick: no action server {name} within {wait_s:g} s: start it with `seegrasp up sim`, or check "
-                "ROS_DOMAIN_ID",
+                f"seegrasp pick: no action server {name} within {wait_s:g} s: start it with `seegrasp up sim`, or "
+                "check ROS_DOMAIN_ID",
                 file=sys.stderr,
             )
             return 1

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
@@ -164,6 +165,20 @@ def test_diagnostics_carry_faults(ros_domain):
     assert (status.name, status.level, status.hardware_id) == ("little: input", ERROR, "camera")
     assert status.message == "stale: too old: check the clock; slow: lower the rate"
     assert {v.key: v.value for v in status.values}["rate"] == "15"
+
+
+def test_a_status_that_changes_is_told_before_its_time(ros_domain):
+    level = [OK]
+    with rclpy_with():
+        node = Node("little")
+        diagnostics = Diagnostics(node, period_s=3600.0)
+        diagnostics.add("input", lambda: Report(level[0]))
+        told = []
+        diagnostics._publisher = SimpleNamespace(publish=lambda msg: told.append(msg.status[0].level))
+        for now in (OK, OK, ERROR, ERROR, OK):
+            level[0] = now
+            diagnostics._look()
+    assert told == [OK, ERROR, OK]
 
 
 def test_rate_meter():

@@ -1,13 +1,18 @@
 """The doctor: what it finds, what it advises, and its exit code."""
 
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, Image, JointState
 
+from grasp_core.arm import ArmProfile
 from grasp_core.cell import Cell
+from grasp_core.gripper import Gripper
 from grasp_ros import qos
 from seegrasp import doctor, doctor_live, doctor_machine, loopback
 from seegrasp.doctor import Status, not_running, ok, problem
@@ -110,8 +115,6 @@ def camera_without_colour(ros_domain: int) -> Iterator[None]:
     executor = rclpy.executors.SingleThreadedExecutor(context=context)
     executor.add_node(node)
     node.create_timer(0.05, publish)
-    import threading
-
     thread = threading.Thread(target=executor.spin, daemon=True)
     thread.start()
     yield
@@ -130,6 +133,63 @@ def test_a_silent_stream_is_a_problem() -> None:
     assert "depth_info 0.0 Hz" not in camera.what
     assert found["tf camera"].status is Status.NOT_RUNNING
     assert "somewhere" in found["tf camera"].what
+
+
+class Robot:
+    """Joint states and a diagnostic status, as long as `alive`."""
+
+    def __init__(self) -> None:
+        cell = Cell.load("bin_picking")
+        self.alive, self.level = True, DiagnosticStatus.OK
+        self.context = rclpy.Context()
+        self.context.init()
+        self.node = Node("robot", context=self.context)
+        arm, gripper = ArmProfile.load(cell.arm), Gripper.load(cell.gripper)
+        self._joints = JointState(name=[*arm.joints, gripper.joint.name])
+        self._publisher = self.node.create_publisher(JointState, arm.driver.joint_states, qos.RELIABLE)
+        self._diagnostics = self.node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self.node.create_timer(0.05, self._publish)
+        self._executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._thread.start()
+
+    def _publish(self) -> None:
+        if self.alive:
+            self._publisher.publish(self._joints)
+            status = DiagnosticStatus(name="camera_node: cloud", level=self.level, message="nothing on /depth")
+            self._diagnostics.publish(DiagnosticArray(status=[status]))
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self._thread.join()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+def test_watching_tells_what_dies_and_what_returns(ros_domain: int) -> None:
+    robot, lines = Robot(), []
+    deadline = time.monotonic() + 60.0
+    good, bad = DiagnosticStatus.OK, DiagnosticStatus.ERROR
+    phases = [  # what the robot is set to, and what is told then
+        ({"alive": True, "level": good}, {"joint states  ok", "camera_node: cloud  ok"}),
+        ({"level": bad}, {"camera_node: cloud  problem      nothing on /depth"}),
+        ({"alive": False}, {"joint states  not running  nothing on /joint_states"}),
+        ({"alive": True, "level": good}, {"joint states  ok", "camera_node: cloud  ok"}),
+    ]
+
+    def ended() -> bool:
+        if phases and all(any(wanted in line for line in lines) for wanted in phases[0][1]):
+            del phases[0]
+            lines.clear()
+            vars(robot).update(phases[0][0] if phases else {})
+        return not phases or time.monotonic() > deadline
+
+    try:
+        doctor_live.watch("bin_picking", lines.append, ended)
+    finally:
+        robot.close()
+    assert not phases, f"never told: {phases[0][1]}; told since: {lines}"
 
 
 def test_offline_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
