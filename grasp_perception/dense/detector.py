@@ -39,7 +39,7 @@ def from_file(weights: str | Path | None = None, **params: Any) -> "DenseDetecto
 class DenseDetector:
     """A trained network behind the Detector protocol.
 
-    The result is deterministic on a CPU. ``timings`` holds the milliseconds of each stage of the last call.
+    The result is deterministic on one CPU. ``timings`` holds the milliseconds of each stage of the last call.
     """
 
     name = "dense"
@@ -55,7 +55,7 @@ class DenseDetector:
             ConfigError: parameters or device are not usable.
         """
         self.params = DenseParams.create(**params)
-        self.model = fuse(model).to(self.params.device).lowered(getattr(torch, self.params.precision))
+        self.model = fuse(model).to(self.params.device).lowered(self.params.dtype)
         self.timings: dict[str, float] = {}
 
     def detect(self, observation: Observation, gripper: Gripper, region: Box | None = None) -> Grasps:

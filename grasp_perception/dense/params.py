@@ -19,7 +19,7 @@ class DenseParams(StrictModel):
 
     Attributes:
         device: where torch computes.
-        precision: of the layers that cost most; bfloat16 is faster only where the processor has it (AMX, AVX-512).
+        precision: of the layers that cost most; auto: bfloat16 on a processor that multiplies it (AMX), else float32.
         support_height: height of the surface that the objects stand on; None estimates it from the cloud.
         floor_noise: what is lower above the support than this is taken for the support.
         margin: cloud this far around the region is shown to the network.
@@ -39,7 +39,7 @@ class DenseParams(StrictModel):
     """
 
     device: str = "cpu"
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
     support_height: float | None = None
     floor_noise: Positive = 0.006
     margin: NonNegative = 0.05
@@ -57,6 +57,14 @@ class DenseParams(StrictModel):
     nms_translation: Positive = 0.03
     nms_rotation: Positive = 30.0
     max_grasps: Count = 1000
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What ``precision`` means on this machine."""
+        if self.precision != "auto":
+            return getattr(torch, self.precision)
+        fast = self.device == "cpu" and torch.cpu.get_capabilities().get("amx_bf16", False)
+        return torch.bfloat16 if fast else torch.float32
 
     @classmethod
     def create(cls, **values: Any) -> "DenseParams":

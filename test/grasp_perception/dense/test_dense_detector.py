@@ -14,6 +14,7 @@ from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
 from grasp_perception.dense.detector import DenseDetector
 from grasp_perception.dense.model import DenseModel
+from grasp_perception.dense.params import DenseParams
 from grasp_perception.detectors import Detector, make_detector
 from test.grasp_perception.dense.dense_scenes import random_model, table_with_box
 
@@ -72,7 +73,17 @@ def test_two_calls_agree_bit_by_bit() -> None:
     assert first.to_dict() == second.to_dict()
 
 
-@pytest.mark.parametrize("params", [{"precision": "bfloat16"}, {"views_per_seed": 3}, {"support_height": 0.0}])
+@pytest.mark.parametrize("fast", [True, False])
+def test_precision_follows_the_processor(fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": fast})
+    assert detector().model.grasp_head.first.linear.weight.dtype == (torch.bfloat16 if fast else torch.float32)
+    assert DenseParams(precision="float32").dtype == torch.float32
+    assert DenseParams(device="cuda").dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    "params", [{"precision": "bfloat16"}, {"precision": "float32"}, {"views_per_seed": 3}, {"support_height": 0.0}]
+)
 def test_other_ways_to_run(params: dict[str, object]) -> None:
     found = detector(**params).detect(seen(table_with_box(), camera=False), GRIPPER, None)
     found.validate(GRIPPER.max_width)
