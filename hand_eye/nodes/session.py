@@ -24,7 +24,7 @@ from hand_eye.views import View, Views
 
 PICTURE_S = 3.0  # without a picture, after which it is an error
 LOOK_S = 8.0  # for one look of a tour to become a view
-ADVICE_S = 5.0  # between two lines of advice
+HOPELESS_S = 2.0  # of pictures that are no use, after which a look is left out
 RESOLVE = 6  # views from which on a tour uses what they say of the camera
 _SHOWN_S = 0.2
 
@@ -108,11 +108,16 @@ class Session:
                 self.say("  still missing: " + "; ".join(missing))
 
     def one(self, timeout_s: float) -> Answer:
-        """Wait for a view from where everything stands now; the last answer when there is none in time."""
-        deadline = time.monotonic() + timeout_s
+        """Wait for a view from where everything stands now; the last answer when there is none in time.
+
+        Pictures that are bad for a while without anything to wait for end it earlier.
+        """
+        began = hopeful = time.monotonic()
         while True:
-            answer = self.look()
-            if answer.view is not None or time.monotonic() > deadline:
+            answer, now = self.look(), time.monotonic()
+            if answer.waiting:
+                hopeful = now
+            if answer.view is not None or now > began + timeout_s or now > hopeful + HOPELESS_S:
                 return answer
 
     def by_arm(self, count: int, mover: Mover, nominal: np.ndarray, yes: bool) -> None:
