@@ -55,7 +55,7 @@ _SEEN = (
 
 
 class MoveGroup:
-    """See `door.MoveIt`. Services have relative names: the node's namespace and remappings hold.
+    """See `door.MoveIt`. Services have MoveIt's own absolute names; for a move_group in a namespace remap them.
 
     Args:
         node: clients are created on it; an executor in other threads must spin it.
@@ -72,7 +72,7 @@ class MoveGroup:
         self._node = node
         callbacks = ReentrantCallbackGroup()
         self._clients = {
-            name: node.create_client(kind, name, callback_group=callbacks) for name, kind in SERVICES.items()
+            name: node.create_client(kind, f"/{name}", callback_group=callbacks) for name, kind in SERVICES.items()
         }
 
     def close(self) -> None:

@@ -39,6 +39,7 @@ class MoveItDouble:
         self.scene = DoubleScene(urdf, self.kin, arm.base_frame)
         self.complaints: list[str] = self.scene.complaints
         self.plan_answer: int | None = None  # an error code to give instead of a plan
+        self.on_plan = lambda: None  # what happens while MoveIt plans
         self.reach: float | None = None  # how much of straight lines is followed at most
         self.requests: list = []
 
@@ -70,6 +71,7 @@ class MoveItDouble:
         """A free path; code and trajectory."""
         self.requests.append(request)
         code, trajectory = self._plan(request)
+        self.on_plan()
         return (code if self.codes or code == E.SUCCESS else E.FAILURE), trajectory
 
     def _plan(self, request: MotionPlanRequest) -> tuple[int, RobotTrajectory]:

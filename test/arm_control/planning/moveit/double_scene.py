@@ -89,6 +89,11 @@ class DoubleScene:
             {p for p in self.acm.pairs if self.joints.keys() >= set(p)},
         )
 
+    def put(self, body_id: str, T: np.ndarray, size: np.ndarray) -> None:
+        """Somebody else adds a box."""
+        self.world[body_id] = _Body(0, [(T, size)])
+        self._model = None
+
     # messages --------------------------------------------------------------------------------------------------------
 
     def apply(self, msg: PlanningScene) -> bool:

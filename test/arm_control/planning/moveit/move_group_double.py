@@ -20,26 +20,31 @@ from .double import MoveItDouble
 
 
 class MoveGroupDouble(Node):
-    """`silent`: services that do not answer until `close`; `refuse`: scenes are refused; `forget`: taken, not kept."""
+    """`silent`: services that do not answer before `reset`; `refuse`: scenes are refused; `forget`: taken, not kept;
+    `foreign`: edge of the cells of somebody else's octomap; `shift`: of the flange in its robot model."""
 
     def __init__(self, context: Context, moveit: MoveItDouble, absent: tuple[str, ...] = ()) -> None:
         super().__init__("move_group", context=context)
         self.moveit = moveit
-        self.reset()
         self._end = threading.Event()
+        self.reset()
         group = ReentrantCallbackGroup()
         self._offered = [
-            self.create_service(kind, name, self._guard(name), callback_group=group)
+            self.create_service(kind, f"/{name}", self._guard(name), callback_group=group)
             for name, kind in SERVICES.items()
             if name not in absent
         ]
 
     def reset(self) -> None:
         """Without any fault."""
+        self.close()
+        self._end = threading.Event()
         self.silent: set[str] = set()
         self.refuse = self.forget = False
-        self.shift = np.eye(4)  # a robot model that is not the same
+        self.foreign: float | None = None
+        self.shift = np.eye(4)
         self.moveit.plan_answer = self.moveit.reach = None
+        self.moveit.on_plan = lambda: None
         self.moveit.complaints.clear()
         self.moveit.requests.clear()
 
@@ -52,7 +57,8 @@ class MoveGroupDouble(Node):
 
         def serve(request: Any, response: Any) -> Any:
             if name in self.silent:
-                self._end.wait(20.0)
+                end = self._end
+                end.wait(20.0)
             answer(request, response)
             return response
 
@@ -102,3 +108,5 @@ class MoveGroupDouble(Node):
 
     def _get_planning_scene(self, request: Any, response: Any) -> None:
         response.scene = self.moveit.scene.message(request.components.components)
+        if self.foreign is not None:
+            response.scene.world.octomap.octomap.resolution = self.foreign
