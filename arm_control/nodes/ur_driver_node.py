@@ -17,6 +17,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
+from arm_control.drivers.ur.clock import RobotClock
 from arm_control.drivers.ur.driver import UrDriver
 from arm_control.drivers.ur.faults import RobotState
 from arm_control.drivers.ur.link import LinkSettings
@@ -72,6 +73,7 @@ class UrDriverNode(Node):
         )
         self._joint_states = self.create_publisher(JointState, self._arm.driver.joint_states, qos.RELIABLE)
         self._meter, self._last_tf = RateMeter(), 0.0
+        self._clock_of_robot = RobotClock(simulated=bool(self.get_parameter("use_sim_time").value))
         urdf = self._arm.urdf_path.read_text(encoding="utf-8")
         self._feed = self._make_feed(urdf) if publish else None
         log = self.get_logger().warning
@@ -129,7 +131,7 @@ class UrDriverNode(Node):
                 raise
 
     def _publish(self, state: RobotState) -> None:
-        now = self.get_clock().now().nanoseconds
+        now = self._clock_of_robot.stamp(state.timestamp, self.get_clock().now().nanoseconds)
         msg = JointState(name=list(self._arm.joints), position=state.q.tolist(), velocity=state.qd.tolist())
         msg.header.stamp = ns_to_stamp(now)
         msg.header.frame_id = self._arm.base_frame

@@ -20,13 +20,19 @@ SETTINGS = (
 )
 
 
-@pytest.fixture(scope="module")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """The five processes of config/bringup/sim.yaml in a ROS domain of their own, and their client."""
+DRIVERS = {
+    "simulator": (),  # sim_node takes trajectories
+    "ur_rtde": ("ur_rtde:=true",),  # ur_driver_node takes them; ur_rtde and a UR controller are between it and the arm
+}
+
+
+@pytest.fixture(scope="module", params=DRIVERS)
+def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """The processes of config/bringup/sim.yaml in a ROS domain of their own, and their client."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(free_domain()))
         patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        bringup = Bringup.load("sim", tmp_path_factory.mktemp("logs"), SETTINGS)
+        bringup = Bringup.load("sim", tmp_path_factory.mktemp("logs"), (*SETTINGS, *DRIVERS[request.param]))
         rclpy.init()
         node = Node("system_test")
         try:

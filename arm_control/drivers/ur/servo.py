@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from grasp_core import se3
-from grasp_core.errors import ErrorCode, ExecutionError, StaleError
+from grasp_core.errors import ErrorCode, ExecutionError, SeegraspError, StaleError
 
 _GAIN = 8.0  # 1/s: how fast a small distance to the target is closed
 _STILL = 1e-3  # m/s and rad/s
@@ -55,7 +55,7 @@ class PoseStream:
         self._twist = np.zeros(6)  # linear, then angular, in base axes
         self._target: np.ndarray | None = None
         self._since = 0.0  # s, when the target came
-        self.failure: ExecutionError | StaleError | None = None
+        self.failure: SeegraspError | None = None
 
     @property
     def still(self) -> bool:
@@ -76,10 +76,10 @@ class PoseStream:
         try:
             self._target = check_target(T_base_tcp, self._limits.low, self._limits.high)
             self._since = time
-        except (ExecutionError, ValueError) as error:
+        except SeegraspError as error:
             self.fail(error)
 
-    def fail(self, error: ExecutionError | StaleError) -> None:
+    def fail(self, error: SeegraspError) -> None:
         """Come to rest; the first failure stays."""
         self.failure = self.failure or error
 
