@@ -45,7 +45,7 @@ def save(model: DenseModel, path: str | Path, dtype: torch.dtype = torch.float32
         raise ConfigError(f"{path}: notes may not be called {taken}")
     partial = path.with_name(path.name + ".partial")
     try:
-        file.torch.save_file(tensors, partial, metadata={**header, **notes})
+        partial.write_bytes(file.torch.save(tensors, metadata={**header, **notes}))  # save_file makes it private
         partial.replace(path)
     except (OSError, file.SafetensorError) as error:
         raise ConfigError(f"{path}: cannot be written: {error}") from error

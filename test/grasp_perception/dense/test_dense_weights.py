@@ -47,6 +47,8 @@ def test_round_trip(file: Path) -> None:
         assert torch.equal(model(scenes).score, loaded(scenes).score)
     assert weights.notes(file)["commit"] == "abc"
     assert not list(file.parent.glob("*.partial"))
+    (file.parent / "plain").write_bytes(b"")
+    assert file.stat().st_mode == (file.parent / "plain").stat().st_mode
 
 
 def test_half_as_many_bytes(tmp_path: Path) -> None:
