@@ -81,12 +81,20 @@ class LatestSlot(Generic[T]):
             while self._item is None and not self._closed:
                 self._changed.wait()
             item, self._item = (None if self._closed else self._item), None
+            self._changed.notify_all()
             return item
+
+    def wait_empty(self) -> None:
+        """Wait until no item waits, or the slot is closed."""
+        with self._changed:
+            while self._item is not None and not self._closed:
+                self._changed.wait()
 
     def clear(self) -> None:
         """Forget the waiting item."""
         with self._changed:
             self._item = None
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Wake the worker for good."""

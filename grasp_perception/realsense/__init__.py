@@ -5,7 +5,7 @@ it back. Nothing here knows ROS; pyrealsense2 is imported when a source is made.
 """
 
 from grasp_perception.realsense.camera import RealSense
-from grasp_perception.realsense.keeper import Keeper
+from grasp_perception.realsense.keeper import Keeper, Trouble
 from grasp_perception.realsense.recording import Recording
 from grasp_perception.realsense.settings import Mode, Settings
 from grasp_perception.realsense.source import DepthFrame, DepthSource, EndOfRecording, SourceError
@@ -20,4 +20,5 @@ __all__ = [
     "Recording",
     "Settings",
     "SourceError",
+    "Trouble",
 ]

@@ -79,6 +79,7 @@ class RealSense:
             "usb": usb,
             "depth_mode": str(mode_of(depth[1])),
             "color_mode": str(mode_of(color[1])),
+            "hardware_resets": self.resets,
         }
         slow = f"{self.name} is connected by USB {usb}: use a USB 3 port and cable"
         self.concerns = (slow,) if usb.startswith("2") else ()
@@ -115,6 +116,7 @@ class RealSense:
         except RuntimeError as error:
             raise SourceError(f"{self.name} does not take a reset ({error}): plug it in again") from error
         self.resets += 1
+        self.facts = {**self.facts, "hardware_resets": self.resets}
         serial = str(self.facts["serial"])
         if self._wait(lambda: not self._present(serial), _LEAVE_S):
             self._wait(lambda: self._present(serial), _RETURN_S)

@@ -30,25 +30,25 @@ TIMING = Timing()
 
 @dataclass(frozen=True)
 class Trouble:
-    """What is wrong, since when (steady time), and whether it is over by itself (a recording that ended)."""
+    """Why there are no frames, since when (steady time), and whether that is as wanted: a recording has ended."""
 
     message: str
     since: float
-    final: bool = False
+    ended: bool = False
 
 
 class Keeper:
     """Runs a source in a thread of its own and hands its frames to `on_frame`, called in that thread.
 
     When no frame comes for `timing.loss`, or the source raises, it is stopped, recovered (a reset) and started again,
-    for as long as it takes. `on_trouble` gets every new message once; `trouble` tells the present one.
+    for as long as it takes. `on_trouble` gets every new one once; `trouble` tells the present one.
     """
 
     def __init__(
         self,
         source: DepthSource,
         on_frame: Callable[[DepthFrame], None],
-        on_trouble: Callable[[str], None] = lambda _message: None,
+        on_trouble: Callable[[Trouble], None] = lambda _trouble: None,
         timing: Timing = TIMING,
     ) -> None:
         self._source, self._on_frame, self._on_trouble, self._timing = source, on_frame, on_trouble, timing
@@ -88,7 +88,7 @@ class Keeper:
         try:
             self._keep()
         except Exception as error:
-            self._note(f"{self._source.name} ended by a defect: {error!r}", final=True)
+            self._note(f"{self._source.name} ended by a defect: {error!r}")
             raise
         finally:
             self._do("stop", self._source.stop)
@@ -102,7 +102,7 @@ class Keeper:
                 self._stream()
                 break
             except EndOfRecording as error:
-                self._note(str(error), final=True)
+                self._note(str(error), ended=True)
                 break
             except _Lost as lost:
                 self.losses += 1
@@ -148,10 +148,10 @@ class Keeper:
         finally:
             self._doing = ("nothing", float("inf"))
 
-    def _note(self, message: str, final: bool = False) -> None:
+    def _note(self, message: str, ended: bool = False) -> None:
         if self._trouble is None or self._trouble.message != message:
-            self._on_trouble(message)
-            self._trouble = Trouble(message, time.monotonic(), final)
+            self._trouble = Trouble(message, time.monotonic(), ended)
+            self._on_trouble(self._trouble)
 
 
 class _Lost(Exception):

@@ -22,7 +22,7 @@ class Kept:
     def __init__(self, devices: SoftDevices, timing: Timing = FAST, **settings) -> None:
         self.frames, self.said = [], []
         self.source = RealSense(Settings(**settings), "cam", 0.2, 3.0, devices)
-        self.keeper = Keeper(self.source, self.frames.append, self.said.append, timing)
+        self.keeper = Keeper(self.source, self.frames.append, lambda t: self.said.append(t.message), timing)
 
     def streams(self) -> None:
         seen = len(self.frames)
@@ -163,7 +163,7 @@ def test_errors_while_streaming_and_of_recovery_are_told():
         raise SourceError("the cable broke")
 
     said = []
-    keeper = Keeper(Scripted(fail), lambda frame: None, said.append, FAST)
+    keeper = Keeper(Scripted(fail), lambda frame: None, lambda t: said.append(t.message), FAST)
     wait_until(lambda: len(said) >= 2, what="messages")
     assert said[:2] == ["the cable broke", "no reset"]
     assert keeper.close()
@@ -176,7 +176,7 @@ def test_a_defect_is_told():
 
     keeper = Keeper(Scripted(defect), lambda frame: None, timing=FAST)
     trouble = wait_until(lambda: keeper.trouble, what="trouble")
-    assert trouble.final
+    assert not trouble.ended
     assert "ZeroDivisionError" in trouble.message
     assert keeper.close()
 
