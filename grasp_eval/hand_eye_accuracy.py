@@ -222,7 +222,7 @@ def _row(rig: Rig, views: Views) -> dict:
 def table(rows: Sequence[dict]) -> str:
     """Median, standard deviation and worst of all seeds, as Markdown."""
     lines = [
-        "| mode | views | noise | mm: median | spread | worst | deg: median | worst | trusted | pixels only, worst mm |",
+        "| mode | views | noise | mm: median | spread | worst | deg: median | worst | trusted | pixels only, worst |",
         "|---|---:|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     keys = sorted({(r["mode"], r["asked"]) for r in rows})

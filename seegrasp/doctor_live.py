@@ -22,6 +22,7 @@ from grasp_core.gripper import Gripper
 from grasp_ros import qos
 from grasp_ros.tf_listener import TfListener
 from seegrasp.doctor import Finding, Status, not_running, ok, problem, table
+from seegrasp.doctor_calibration import check_calibration
 
 GRIPPER_ACTIONS = {"gripper_command": GripperCommand, "parallel_gripper_command": ParallelGripperCommand}
 STREAMS = {"depth": Image, "color": Image, "depth_info": CameraInfo, "color_info": CameraInfo}
@@ -127,6 +128,8 @@ class _Look:
         found = []
         for camera in self.cell.cameras:
             found += [self._camera(camera, seconds), self._chain(camera)]
+            if camera.hand_eye is not None:
+                found.append(self._calibration(camera))
         found += [self._joint_states(seconds), *(self._action(name) for name in self.actions)]
         return found + [self._node(name) for name in sorted(self.statuses)]
 
@@ -158,6 +161,13 @@ class _Look:
             return problem(name, str(error), "publish the hand-eye result: cameras of the cell profile, /tf_static")
         x, y, z = T[:3, 3]
         return ok(name, f"{self.cell.base_frame} -> {frame}: at ({x:.3f}, {y:.3f}, {z:.3f}) m")
+
+    def _calibration(self, camera: MountedCamera) -> Finding:
+        try:
+            T = self.tf.lookup(camera.parent, self.frames.get(camera.namespace, camera.frame))
+        except FrameError:  # _chain says so
+            T = None
+        return check_calibration(camera, T)
 
     def _joint_states(self, seconds: float) -> Finding:
         topic = self.arm.driver.joint_states

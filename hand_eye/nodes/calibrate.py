@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="MM",
         help="with --check: drive the fingertips this high over corners of the board",
     )
+    add("--namespace", default="", help="of arm_node (none)")
     add("--wait", type=float, default=5.0, metavar="S", help="how long to wait for camera and arm (default 5)")
     return out
 
@@ -95,7 +96,7 @@ def _run(args: argparse.Namespace) -> int:
     if args.solve:
         return _finish(args, Views.load(args.solve), board, mounted, arm, out, arm.urdf_path.read_text(), args.serial)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = Node("seegrasp_calibrate")
+    node = Node("seegrasp_calibrate", namespace=args.namespace)
     source = Source(node, mounted, arm)
     try:
         lens = source.lens(args.wait)

@@ -43,13 +43,13 @@ class Mover:
     def __init__(self, node: Node, base_frame: str, speed: float) -> None:
         """`speed`: velocity scaling, (0, 1]."""
         self._base_frame, self._speed = base_frame, speed
-        self._client = ActionClient(node, MoveTo, "/move_to")
+        self._client = ActionClient(node, MoveTo, "move_to")
 
     def require(self, wait_s: float) -> None:
         """ExecutionError when arm_node is not there."""
         if not self._client.wait_for_server(timeout_sec=wait_s):
             raise ExecutionError(
-                f"no action server /move_to within {wait_s:g} s: start arm_node, or calibrate without --auto",
+                f"no action server move_to within {wait_s:g} s: start arm_node, or calibrate without --auto",
                 ErrorCode.CONTROLLER_UNAVAILABLE,
             )
 
@@ -66,7 +66,7 @@ class Mover:
         goal.pose.header.frame_id = self._base_frame
         goal.pose.pose = matrix_to_pose(T_base_tcp)
         sent = self._client.send_goal_async(goal)
-        self._await(sent, _REPLY_S, "accepting /move_to")
+        self._await(sent, _REPLY_S, "accepting move_to")
         handle = sent.result()
         if not handle.accepted:
             raise ExecutionError("arm_node refused the motion: it is busy", ErrorCode.BUSY)
