@@ -42,6 +42,7 @@ FAST = 0.3  # rad/s: in motion
 STILL = 0.02  # rad/s
 SLOWER = 0.9  # of the fastest since the call
 PATIENCE_S = 60.0
+LEASE_S = 6.0  # until DDS has forgotten a process that was killed (config/fastdds.xml)
 HOW = ("stop", "pause", "guard")
 
 
@@ -78,8 +79,7 @@ class Bench:
 
     def __init__(self, bringup: Bringup, node: Node) -> None:
         self._bringup, self.node = bringup, node
-        cell = Cell.load("bin_picking")
-        self._arm = ArmProfile.load(cell.arm)
+        self._arm = ArmProfile.load(Cell.load("bin_picking").arm)
         self._poses = [[pan, *self._arm.poses["home"][1:]] for pan in (-0.8, 0.8)]  # over the bin, to and fro
         self._speed, self._trial, self._called = 0.0, None, 0.0
         self._changed = threading.Condition()
@@ -117,7 +117,16 @@ class Bench:
         """All is there, and armed."""
         self.wait(self._move.server_is_ready, "action move_to")
         self.wait(lambda: all(c.service_is_ready() for c in (*self._words.values(), self._arming)), "services")
-        self.done(self._arming.call_async(SetBool.Request(data=True)), "answer of ~/arm")
+        asked = [self._arming.call_async(SetBool.Request(data=True))]
+
+        def answered() -> bool:  # a killed node stays in the graph for a while: what is sent to it is lost
+            if time.monotonic() - self._asked > 1.0:
+                self._asked = time.monotonic()
+                asked.append(self._arming.call_async(SetBool.Request(data=True)))
+            return any(future.done() for future in asked)
+
+        self._asked = time.monotonic()
+        self.wait(answered, "answer of ~/arm")
 
     def trial(self, index: int, how: str, delay: float) -> Trial:
         """Move, call, and record until the arm stands."""
@@ -146,7 +155,7 @@ class Bench:
     def _recover(self, how: str, result) -> None:
         if how == "guard":
             self._bringup.restart("arm_node")
-            time.sleep(2.0)  # the dead one leaves the graph
+            time.sleep(LEASE_S)
         elif how == "pause":
             self.done(self._words["resume"].call_async(Trigger.Request()), "answer of ~/resume")
         if how != "guard":
@@ -178,7 +187,9 @@ def run(how: str, trials: int, seed: int, heartbeat: float, log_dir: Path) -> di
             bench = Bench(bringup, node)
             bench.ready()
             for index in range(trials):
-                times.append(bench.trial(index, how, rng.uniform(0.0, 0.3)).times_ms())
+                trial = bench.trial(index, how, rng.uniform(0.0, 0.3))
+                if trial.speeds[0][1] > FAST:  # else it had arrived before the call
+                    times.append(trial.times_ms())
                 print(f"\rtrial {index + 1} of {trials}", end="", file=sys.stderr, flush=True)
     finally:
         print(file=sys.stderr)
@@ -190,7 +201,7 @@ def run(how: str, trials: int, seed: int, heartbeat: float, log_dir: Path) -> di
 
 
 def main() -> int:
-    """0 when 95 % of the reactions are within the target, or with `--how guard`, within the target of a heartbeat more."""
+    """0 when 95 % of the reactions are within the target; with `--how guard`, within a heartbeat and the target."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--how", choices=HOW, default="stop", help="service of arm_node; guard: arm_node is killed")
