@@ -60,6 +60,13 @@ def test_a_wall_is_avoided(any_planner, checker, home):
     assert any_planner.contacts((home + goal) / 2, 0.085) == []
 
 
+def test_the_opening_counts(any_planner, home):
+    q = any_planner.ik(top_down(0.5, 0.0, 0.2), home)[0]
+    any_planner.set_scene(solid([0.545, -0.005, 0.2], [0.55, 0.005, 0.24], 0.005))  # where the open finger is
+    assert any_planner.contacts(q, 0.0) == []
+    assert any("finger" in a + b for a, b in any_planner.contacts(q, 0.085))
+
+
 def test_ik_solutions_are_free_and_the_nearest_comes_first(any_planner, home):
     T = top_down(0.5, 0.0, 0.12)
     found = any_planner.ik(T, home)
