@@ -30,7 +30,7 @@ class DenseParams(StrictModel):
         stability_weight: exponent of the stability in the score; 0 ignores it.
         min_score: worse grasps are dropped.
         tip_clearance: no part of the gripper is nearer to the support.
-        max_shift: farthest that a grasp is shifted to centre it.
+        max_shift: farthest that a grasp is shifted to centre it; beyond the clearance a finger may meet what is unseen.
         min_inner: grasps with fewer points of the cloud between the fingers are dropped.
         sweep: how far back along the approach the gripper must be free.
         max_hits: points of the cloud that may lie inside the gripper.
@@ -50,7 +50,7 @@ class DenseParams(StrictModel):
     stability_weight: NonNegative = 1.0
     min_score: Annotated[float, Field(ge=0, lt=1)] = 0.05
     tip_clearance: NonNegative = 0.004
-    max_shift: NonNegative = 0.015
+    max_shift: NonNegative = CLEARANCE
     min_inner: Count = 4
     sweep: NonNegative = 0.05
     max_hits: Annotated[int, Field(ge=0)] = 0
