@@ -2,10 +2,10 @@
 
 Sources: TFMessage's hash is recorded in rosbag2 files of ROS 2 installations (metadata.yaml, type_description_hash).
 The hashes of GripperCommand, and of FollowJointTrajectory's goal and result, are those in code generated from upstream
-control_msgs. FollowJointTrajectory's feedback has its two indices since control_msgs 6.3 (Kilted). Those of moveit_msgs,
-octomap_msgs and object_recognition_msgs are those in type descriptions and code generated from upstream (moveit_msgs
-2.6 and 2.7, the same in Jazzy and Kilted), except for GetPositionFK, and GetMotionPlan as a whole. The other hashes are
-ours, pinned so that they change only on purpose.
+control_msgs. FollowJointTrajectory's feedback has its two indices since control_msgs 6.3 (Kilted). Those of
+moveit_msgs, octomap_msgs and object_recognition_msgs are those in type descriptions and code generated from upstream
+(moveit_msgs as of Jazzy and Kilted), but for GetMotionPlan, whose request and response are. The other hashes are ours,
+pinned so that they change only on purpose.
 """
 
 import json
