@@ -1,16 +1,13 @@
-"""A UR controller in a process of its own, as ur_rtde needs it: it keeps Python's lock while it connects."""
+"""UR controllers for tests, at addresses of their own."""
 
 from __future__ import annotations
 
 import itertools
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from types import TracebackType
 
-from grasp_sim.ur_controller.__main__ import READY
+from grasp_sim.ur_controller.process import ControllerProcess
 
 _count = itertools.count(1)
 
@@ -21,38 +18,11 @@ def own_address() -> str:
     return f"127.{64 + (number >> 16) % 64}.{number >> 8 & 255}.{max(number & 255, 1)}"
 
 
-class UrRobot:
-    """The controller's process; `say` one of its commands."""
+class UrRobot(ControllerProcess):
+    """A controller's process."""
 
     def __init__(self, *args: str) -> None:
-        self.address = own_address()
-        argv = [sys.executable, "-m", "grasp_sim.ur_controller", "--address", self.address, *args]
-        self._process = subprocess.Popen(
-            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        assert self._process.stdout.readline().strip() == READY
-
-    def say(self, command: str) -> str:
-        """The answer to a command."""
-        self._process.stdin.write(command + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline().strip()
-        assert not answer.startswith("unknown"), answer
-        return answer
-
-    def close(self) -> None:
-        """End it."""
-        self._process.stdin.close()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-
-    def __enter__(self) -> UrRobot:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self.close()
+        super().__init__(own_address(), *args)
 
 
 def wait_for(condition: Callable[[], object], what: str, timeout: float = 40.0) -> None:

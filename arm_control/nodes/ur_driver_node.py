@@ -175,7 +175,7 @@ class UrDriverNode(Node):
                 "targets": update.cycles,
             }
             if share > _LATE and report.level == OK:
-                report.worse(WARN, f"{share:.1%} of the targets came more than 1 ms late: this machine is too busy")
+                report.worse(WARN, f"{share:.1%} of the targets came more than 1 ms off: this machine is too busy")
         return report
 
     def _report_gripper(self) -> Report:

@@ -13,6 +13,10 @@ COMMANDS = {
     "report": ("grasp_eval.bench.run_report:main", "write the report of a run folder again"),
     "latency": ("grasp_eval.bench.latency:main", "time and memory of detectors, by stage and by size"),
     "graspnet": ("grasp_eval.bench.graspnet:main", "the GraspNet-1Billion metric of a dump, with its data set"),
+    "stream": (
+        "grasp_eval.bench.stream:main",
+        "how evenly poses reach a UR arm, how soon a broken link shows",
+    ),
     "cell": ("grasp_eval.bench.cell_bench:main", "picking with the whole arm in the simulated cell: picks per hour"),
 }
 

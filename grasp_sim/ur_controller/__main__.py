@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from grasp_core.errors import ConfigError
 from grasp_sim.ur_controller.controller import Controller, ControllerThread
 from grasp_sim.ur_controller.models import MODELS, Version, find_model
+from grasp_sim.ur_controller.process import READY
 
-READY = "ready"
 _PRIORITY = 70
 COMMANDS: dict[str, tuple[str, Callable[[Controller], object]]] = {
     "protective_stop": ("the arm brakes, the program ends", lambda c: c.protective_stop()),

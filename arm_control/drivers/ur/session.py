@@ -96,7 +96,7 @@ class Session:
     def _count(self, now: float) -> None:
         if self._busy:
             self._cycles += 1
-            self._late += now - self._woken > self._link.period + _LATE
+            self._late += abs(now - self._woken - self._link.period) > _LATE
         self._woken = now
 
     # what the driver wants
