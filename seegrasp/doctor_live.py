@@ -23,6 +23,7 @@ from grasp_ros import qos
 from grasp_ros.tf_listener import TfListener
 from seegrasp.doctor import Finding, Status, not_running, ok, problem, table
 from seegrasp.doctor_calibration import check_calibration
+from seegrasp.doctor_camera import Seen, check_alignment
 
 GRIPPER_ACTIONS = {"gripper_command": GripperCommand, "parallel_gripper_command": ParallelGripperCommand}
 STREAMS = {"depth": Image, "color": Image, "depth_info": CameraInfo, "color_info": CameraInfo}
@@ -88,6 +89,7 @@ class _Look:
         self.statuses: dict[str, tuple[float, DiagnosticStatus]] = {}  # of our nodes, by name
         self.joints: set[str] = set()
         self.frames: dict[str, str] = {}  # camera namespace -> frame_id of its depth images
+        self.pictures: dict[str, dict[str, Seen]] = defaultdict(dict)  # camera namespace -> kind -> what came last
         for camera in cell.cameras:
             for kind, message_type in STREAMS.items():
                 self._count(camera, kind, message_type)
@@ -107,8 +109,10 @@ class _Look:
 
         def on_message(message) -> None:
             self.heard[topic].append(time.monotonic())
+            seen = Seen(message.width, message.height, message.header.frame_id)
+            self.pictures[camera.namespace][kind] = seen
             if kind == "depth":
-                self.frames[camera.namespace] = message.header.frame_id
+                self.frames[camera.namespace] = seen.frame
 
         self.node.create_subscription(message_type, topic, on_message, qos.SENSOR)
 
@@ -128,6 +132,7 @@ class _Look:
         found = []
         for camera in self.cell.cameras:
             found += [self._camera(camera, seconds), self._chain(camera)]
+            found += check_alignment(camera.namespace, self.pictures[camera.namespace])
             if camera.hand_eye is not None:
                 found.append(self._calibration(camera))
         found += [self._joint_states(seconds), *(self._action(name) for name in self.actions)]
