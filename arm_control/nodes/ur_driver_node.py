@@ -48,8 +48,8 @@ _LATE = 0.005  # share of late periods that is worth a warning
 class UrDriverNode(Node):
     """See the module."""
 
-    def __init__(self) -> None:
-        super().__init__("ur_driver_node")
+    def __init__(self, **node_options: Any) -> None:
+        super().__init__("ur_driver_node", **node_options)
         params = Params(self)
         host = params.declare("robot_ip", "", "address of the robot's controller")
         self._cell = Cell.load(params.declare("cell", "bin_picking", "work cell: name of a profile or path of a YAML"))

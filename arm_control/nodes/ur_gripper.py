@@ -9,13 +9,14 @@ from rclpy.action.server import ServerGoalHandle
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
+from arm_control.drivers.patience import Patience
 from arm_control.drivers.ur.robotiq import RobotiqGripper
 from grasp_core.errors import ExecutionError
 from grasp_core.gripper import Gripper
 from grasp_ros.gripper_command import command_kind, target_problem
 
 _POLL = 0.05  # s
-_MARGIN = 3.0  # s beyond the slowest full stroke
+_MARGIN = 3.0  # s of ROS time beyond the slowest full stroke
 
 
 class GripperServer:
@@ -50,10 +51,10 @@ class GripperServer:
         gripper = self._gripper
         position, effort = self._kind.target(handle.request, gripper.joint.name)
         move = self._robotiq.move(gripper.width_from_joint(position), effort)
-        left = round((gripper.max_width / gripper.speed.min + _MARGIN) / _POLL)
+        limit = gripper.max_width / gripper.speed.min + _MARGIN
+        patience = Patience(limit, lambda: self._node.get_clock().now().nanoseconds)
         cancelled = False
-        while not move.wait(_POLL) and left > 0 and self._node.context.ok():
-            left -= 1
+        while not move.wait(_POLL) and patience.left() > 0 and self._node.context.ok():
             if handle.is_cancel_requested:
                 self._robotiq.halt()
                 cancelled = True
