@@ -186,6 +186,8 @@ class PickNode(Node):
         report = Report(values={"goal": goal.action if goal else ""})
         if run is not None:
             report.values = {**report.values, "attempts": len(run.attempts), "picked": run.picked}
+        if self.arm_client.paused:
+            report.worse(WARN, "arm_node is paused: `seegrasp resume`")
         missing = self.missing()
         if missing:
             report.worse(WARN, f"missing: {missing}")

@@ -72,3 +72,12 @@ def test_quoted_messages_are_messages_of_the_code() -> None:
 
 def test_the_limit_is_that_of_the_code() -> None:
     assert f"At most {MAX_GRASPS} grasps" in DOC.read_text(encoding="utf-8").replace("\n", " ")
+
+
+def test_the_gripper_of_the_document_is_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (text,) = re.findall(r"```yaml\n(.*?)```", DOC.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "grippers").mkdir()
+    (tmp_path / "grippers" / "long_pads.yaml").write_text(text, encoding="utf-8")
+    monkeypatch.setenv("SEEGRASP_CONFIG", str(tmp_path))
+    mine = Gripper.load("long_pads")
+    assert (mine.finger.length, mine.finger.width) == (0.08, GRIPPER.finger.width)
