@@ -9,7 +9,7 @@ from grasp_perception.realsense.devices import described, info
 from grasp_perception.realsense.library import plain, realsense
 from grasp_perception.realsense.settings import KEEP, Settings
 
-_PRESETS = {"D400": "rs400_visual_preset", "L500": "l500_visual_preset"}
+_LINE = "D400"  # the product line whose presets and advanced mode these are
 
 
 def configure(device: Any, depth_sensor: Any, color_sensor: Any, settings: Settings) -> None:
@@ -34,10 +34,10 @@ def configure(device: Any, depth_sensor: Any, color_sensor: Any, settings: Setti
 def _set_preset(device: Any, sensor: Any, wanted: str) -> None:
     option = realsense().option.visual_preset
     line = info(device, "product_line")
-    if line not in _PRESETS or not sensor.supports(option):
-        raise ConfigError(f"{described(device)} has no presets that are known (product line '{line}')")
+    if line != _LINE or not sensor.supports(option):
+        raise ConfigError(f"{described(device)} has no presets that are known (product line '{line}', not {_LINE})")
     limits = sensor.get_option_range(option)
-    members = getattr(realsense(), _PRESETS[line]).__members__.items()
+    members = realsense().rs400_visual_preset.__members__.items()
     known = {plain(name): int(value) for name, value in members if limits.min <= int(value) <= limits.max}
     if plain(wanted) not in known:
         raise ConfigError(f"{described(device)} has no preset '{wanted}'; it has: {', '.join(known)}, or a .json file")
@@ -46,7 +46,7 @@ def _set_preset(device: Any, sensor: Any, wanted: str) -> None:
 
 def _load_json(device: Any, settings: Settings) -> None:
     rs = realsense()
-    if info(device, "product_line") == "D400" and not rs.rs400_advanced_mode(device).is_enabled():
+    if info(device, "product_line") == _LINE and not rs.rs400_advanced_mode(device).is_enabled():
         raise ConfigError(
             f"preset {settings.preset}: advanced mode of {described(device)} is off; turn it on in realsense-viewer"
         )

@@ -52,7 +52,7 @@ def why_none(cameras: list[UsbCamera]) -> str:
     if any(name in camera.product.upper() for camera in cameras for name in _RETIRED):
         return (
             f"plugged in: {listed}, but librealsense no longer knows that model: 2.54.2 was the last version for the "
-            "L515 and the SR300 (`pip install pyrealsense2==2.54.2.5684`)"
+            "L515 and the SR300. Run a realsense-ros of that time, and camera_node with source:=topics"
         )
     if not all(camera.allowed for camera in cameras):
         return f"plugged in: {listed}, but this user may not open it: {_UDEV}"

@@ -78,6 +78,16 @@ def test_without_the_library(monkeypatch):
         library_module.realsense()
 
 
+def test_a_library_that_is_too_old(monkeypatch):
+    class Old:
+        __file__ = "/old/pyrealsense2"
+        software_video_frame = object
+
+    monkeypatch.setattr(library_module.importlib, "import_module", lambda name: Old)
+    with pytest.raises(ConfigError, match=r"/old/pyrealsense2 is too old.*L515.*source:=topics"):
+        library_module.realsense()
+
+
 # Modes.
 
 
