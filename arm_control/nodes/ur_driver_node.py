@@ -60,6 +60,7 @@ class UrDriverNode(Node):
         ur_type = params.declare("ur_type", "", "ur3, ur5, ur10 (CB3), or ur3e, ur5e, ur10e …; empty: the arm profile")
         timeout = params.declare("link_timeout", 0.04, "s without data until the link counts as lost", 0.01)
         silence = params.declare("session_timeout", 2.0, "s until a connection that hangs is ended by force", 0.2)
+        realtime = params.declare("realtime", True, "ask for real-time priority")
         lookahead = params.declare("servo_lookahead", 0.03, "s, lookahead_time of servoj", 0.03, 0.2)
         gain = params.declare("servo_gain", 2000.0, "gain of servoj", 100.0, 2000.0)
         max_age = params.declare("servo_timeout", 0.2, "s: a servo target that is older stops the arm", 0.02, 5.0)
@@ -78,7 +79,8 @@ class UrDriverNode(Node):
         self._feed = self._make_feed(urdf) if publish else None
         log = self.get_logger().warning
         self._robotiq = RobotiqGripper(host, self._gripper, log) if robotiq else None
-        settings = SessionSettings(link, self._arm.joints, np.array(self._arm.max_acceleration))
+        self._realtime = realtime
+        settings = SessionSettings(link, self._arm.joints, np.array(self._arm.max_acceleration), realtime)
         self._driver = UrDriver(settings, silence, self._on_state, log)
         self._servers: list[Any] = [
             TrajectoryServer(self, self._driver, self._arm.driver.trajectory_action, _limits(urdf, self._arm))
@@ -163,7 +165,7 @@ class UrDriverNode(Node):
         report.values = {"joint_states_hz": self._meter.rate(), "joint_states_age_s": self._meter.idle_s()}
         if connection is not None:
             report.values |= {"polyscope": connection.version, "realtime": connection.realtime}
-            if not connection.realtime:
+            if self._realtime and not connection.realtime:
                 report.worse(WARN, "no real-time priority: `ulimit -r` must allow it, or targets come late under load")
         if update is not None:
             share = update.late / max(update.cycles, 1)

@@ -41,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
     arm = ArmProfile.load("ur5e")
     link = LinkSettings(args.address, 5, args.link_timeout, Gripper.load("robotiq_2f85").T_flange_tcp)
     try:
-        with ControllerProcess(args.address) as robot:
+        with ControllerProcess(args.address, "--realtime") as robot:
             settings = SessionSettings(link, arm.joints, np.array(arm.max_acceleration))
             driver = UrDriver(settings, 2.0, lambda state: None, lambda line: print(f"  {line}", file=sys.stderr))
             try:

@@ -8,7 +8,6 @@ ur_controller --address 127.0.0.2 --model ur5e
 from __future__ import annotations
 
 import argparse
-import contextlib
 import logging
 import os
 import sys
@@ -50,6 +49,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--model", default="ur5e", choices=MODELS, help="ur5e, or ur5 for a CB3")
     parser.add_argument("--version", default="", metavar="A.B.C.D", help="PolyScope's (the model's usual one)")
     parser.add_argument("--local", action="store_true", help="start in local control")
+    parser.add_argument("--realtime", action="store_true", help="real-time priority: never late, whatever else runs")
     return parser.parse_args(argv)
 
 
@@ -86,13 +86,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parse(sys.argv[1:] if argv is None else argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
+        if args.realtime:
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
         controller = Controller(find_model(args.model), args.address, version=parse_version(args.version))
     except (ConfigError, OSError) as error:
         print(f"ur_controller: {args.address}: {error}", file=sys.stderr)
         return 1
     controller.safety.remote = not args.local
-    with contextlib.suppress(PermissionError):  # where the system allows it: a controller is never late
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
     running = ControllerThread(controller)
     print(READY, flush=True)
     try:

@@ -72,7 +72,7 @@ class Connected:
 
 @dataclass(frozen=True)
 class Update:
-    """The robot's state, why it must not be moved ("": it may), and how many periods were off by over 1 ms, of how many."""
+    """The robot's state, why it must not be moved ("": it may), and how many of the periods were off by over 1 ms."""
 
     state: RobotState
     fault: str

@@ -41,11 +41,15 @@ _OUTCOMES = {
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """``joints`` and ``deceleration`` (dof,) rad/s^2: of the arm, for tolerances and braking."""
+    """``joints`` and ``deceleration`` (dof,) rad/s^2: of the arm, for tolerances and braking.
+
+    ``realtime``: ask for real-time priority.
+    """
 
     link: LinkSettings
     joints: tuple[str, ...]
     deceleration: np.ndarray
+    realtime: bool = True
 
 
 class Session:
@@ -275,7 +279,7 @@ def main() -> None:
     pipe = Connection(int(sys.argv[1]))
     settings: SessionSettings = pipe.recv()
     try:
-        realtime = _real_time()  # before ur_rtde makes its threads, which inherit it
+        realtime = settings.realtime and _real_time()  # before ur_rtde makes its threads, which inherit it
         link = UrLink(settings.link)
         pipe.send(m.Connected(link.version, link.period, realtime))
         gc.collect()

@@ -23,7 +23,15 @@ LIMITS = ServoLimits(0.2, 1.0, 1.0, 4.0, np.array([-1.0, -1.0, 0.0]), np.array([
 TIMEOUT, SILENCE = 1.0, 6.0
 _SERIES = {"ur5": 3, "ur5e": 5}
 
-Start = Callable[..., tuple[UrRobot, UrDriver]]
+Arm = tuple[UrRobot, UrDriver]
+Start = Callable[..., Arm]
+
+
+def make_driver(robot: UrRobot, arm: str, timeout: float) -> UrDriver:
+    link = LinkSettings(robot.address, _SERIES[arm], timeout, Gripper.load("robotiq_2f85").T_flange_tcp)
+    return UrDriver(
+        SessionSettings(link, JOINTS, np.full(6, 6.0), realtime=False), SILENCE, lambda s: None, lambda line: None
+    )
 
 
 @pytest.fixture
@@ -33,9 +41,7 @@ def start() -> Iterator[Start]:
 
     def make(*args: str, arm: str = "ur5e", timeout: float = TIMEOUT, ready: bool = True) -> tuple[UrRobot, UrDriver]:
         robot = UrRobot(*args)
-        link = LinkSettings(robot.address, _SERIES[arm], timeout, Gripper.load("robotiq_2f85").T_flange_tcp)
-        settings = SessionSettings(link, JOINTS, np.full(6, 6.0))
-        driver = UrDriver(settings, SILENCE, lambda state: None, lambda line: None)
+        driver = make_driver(robot, arm, timeout)
         running.extend((driver, robot))
         if ready:
             wait_for(lambda: not driver.problem, "the connection")
@@ -44,6 +50,26 @@ def start() -> Iterator[Start]:
     yield make
     for one in running:
         one.close()
+
+
+@pytest.fixture(scope="module")
+def connected() -> Iterator[tuple[UrRobot, UrDriver]]:
+    """One robot and its driver for many tests."""
+    with UrRobot() as robot:
+        driver = make_driver(robot, "ur5e", TIMEOUT)
+        yield robot, driver
+        driver.close()
+
+
+@pytest.fixture
+def arm(connected: tuple[UrRobot, UrDriver]) -> tuple[UrRobot, UrDriver]:
+    """The same, brought out of whatever the last test left it in."""
+    robot, driver = connected
+    for command in ("release", "unlock", "power_on", "remote"):
+        robot.say(command)
+    wait_for(lambda: not driver.problem or not driver.resume(), "the arm")
+    wait_for(lambda: not driver.problem and still(robot), "the arm at rest")
+    return robot, driver
 
 
 def move(driver: UrDriver, change: list[float], duration: float) -> Motion:
@@ -82,17 +108,18 @@ def test_a_trajectory_arrives(start: Start, arm: str) -> None:
     np.testing.assert_allclose(driver.state().q - before, [0.4, 0.0, -0.2, 0.0, 0.3, 0.0], atol=0.03)
 
 
-def test_cancelling_brakes_and_ends_at_rest(start: Start) -> None:
-    robot, driver = start()
+def test_cancelling_brakes_and_ends_at_rest(arm: Arm) -> None:
+    robot, driver = arm
+    before = driver.state().q[0]
     motion = in_motion(driver)
     driver.cancel(motion)
     assert end(motion)[0] == ErrorCode.CANCELLED
     wait_for(lambda: still(robot), "the stop", 2.0)
-    assert 0.0 < driver.state().q[0] < 0.9
+    assert 0.0 < driver.state().q[0] - before < 0.9
 
 
-def test_a_second_motion_ends_both(start: Start) -> None:
-    robot, driver = start()
+def test_a_second_motion_ends_both(arm: Arm) -> None:
+    robot, driver = arm
     first = in_motion(driver)
     second = move(driver, [0.1, 0, 0, 0, 0, 0], 1.0)
     assert end(second)[0] == ErrorCode.BUSY
@@ -100,8 +127,8 @@ def test_a_second_motion_ends_both(start: Start) -> None:
     wait_for(lambda: still(robot), "the stop", 2.0)
 
 
-def test_a_target_is_followed_and_reached(start: Start) -> None:
-    _, driver = start()
+def test_a_target_is_followed_and_reached(arm: Arm) -> None:
+    _, driver = arm
     target = driver.state().tcp.copy()
     target[:3, 3] += [0.03, 0.02, -0.05]
     motion = driver.servo(LIMITS, settle=0.1)
@@ -111,8 +138,8 @@ def test_a_target_is_followed_and_reached(start: Start) -> None:
     wait_for(lambda: np.allclose(driver.state().tcp[:3, 3], target[:3, 3], atol=1.5e-3), "the target", 2.0)
 
 
-def test_targets_that_cease_stop_the_arm(start: Start) -> None:
-    robot, driver = start()
+def test_targets_that_cease_stop_the_arm(arm: Arm) -> None:
+    robot, driver = arm
     target = driver.state().tcp.copy()
     target[0, 3] += 0.4
     motion = driver.servo(LIMITS, settle=0.0)
@@ -135,8 +162,8 @@ def test_targets_that_cease_stop_the_arm(start: Start) -> None:
         ("stop_program", "control program on the robot has stopped"),
     ],
 )
-def test_a_stop_of_the_robot_ends_the_motion_and_says_why(start: Start, command: str, reason: str) -> None:
-    robot, driver = start()
+def test_a_stop_of_the_robot_ends_the_motion_and_says_why(arm: Arm, command: str, reason: str) -> None:
+    robot, driver = arm
     motion = in_motion(driver)
     robot.say(command)
     code, message = end(motion)
@@ -149,8 +176,8 @@ def test_a_stop_of_the_robot_ends_the_motion_and_says_why(start: Start, command:
         driver.state()
 
 
-def test_out_of_a_protective_stop_only_when_told(start: Start) -> None:
-    robot, driver = start()
+def test_out_of_a_protective_stop_only_when_told(arm: Arm) -> None:
+    robot, driver = arm
     motion = in_motion(driver)
     robot.say("protective_stop")
     end(motion)
@@ -162,8 +189,8 @@ def test_out_of_a_protective_stop_only_when_told(start: Start) -> None:
     assert end(move(driver, [0.2, 0, 0, 0, 0, 0], 1.0))[0] == ErrorCode.NONE
 
 
-def test_the_way_out_of_an_emergency_stop_leads_over_the_button(start: Start) -> None:
-    robot, driver = start()
+def test_the_way_out_of_an_emergency_stop_leads_over_the_button(arm: Arm) -> None:
+    robot, driver = arm
     robot.say("emergency_stop")
     wait_for(lambda: "emergency stop" in driver.problem, "the stop")
     assert "pull the emergency-stop button out" in driver.resume()
@@ -176,8 +203,8 @@ def test_the_way_out_of_an_emergency_stop_leads_over_the_button(start: Start) ->
     wait_for(lambda: not driver.problem, "the way out")
 
 
-def test_local_control_is_named_when_resuming(start: Start) -> None:
-    robot, driver = start()
+def test_local_control_is_named_when_resuming(arm: Arm) -> None:
+    robot, driver = arm
     robot.say("local")
     wait_for(lambda: driver.problem, "the stop")
     assert "Remote Control" in driver.resume()
@@ -230,8 +257,7 @@ def test_a_robot_that_does_not_do_is_told_before_anything_moves(
 
 def test_two_masters_are_refused(start: Start) -> None:
     robot, driver = start()
-    link = LinkSettings(robot.address, 5, TIMEOUT, np.eye(4))
-    second = UrDriver(SessionSettings(link, JOINTS, np.full(6, 6.0)), SILENCE, lambda s: None, lambda line: None)
+    second = make_driver(robot, "ur5e", TIMEOUT)
     try:
         wait_for(lambda: "another program or fieldbus" in second.problem, "the refusal")
     finally:

@@ -39,7 +39,13 @@ JOINT = "robotiq_85_left_knuckle_joint"
 @pytest.fixture(scope="module")
 def rig(ros) -> Iterator[SimpleNamespace]:
     with UrRobot() as robot:
-        given = {"robot_ip": robot.address, "link_timeout": 1.0, "session_timeout": 6.0, "servo_timeout": 1.0}
+        given = {
+            "robot_ip": robot.address,
+            "link_timeout": 1.0,
+            "session_timeout": 6.0,
+            "servo_timeout": 1.0,
+            "realtime": False,
+        }
         node = UrDriverNode(
             context=ros.context, parameter_overrides=[Parameter(name, value=value) for name, value in given.items()]
         )
