@@ -20,6 +20,7 @@ MOST_PIXELS = 1.0  # scatter of a view's own corners: more is a bent board, a wr
 FEW_VIEWS = 8
 SIGNIFICANT = 4.0  # standard deviations
 LEAST_SCALE, LEAST_ZOOM = 0.004, 0.01  # parts: a print or a focal length that is off by less does no harm
+ALIKE = 1.0  # in the log of the arm's scatter, position and angle together: explanations that are about as good
 SUSPECT_MM = 3.0  # residual from which on other explanations are tried
 MOVED_MM = 3.0
 
@@ -64,9 +65,9 @@ def _missing(solution: Solution) -> Iterator[str]:
 def _wrong(solution: Solution) -> Iterator[str]:
     mm, deg = solution.residual
     left_out = int((~solution.used).sum())
-    scale, zoom = _size(solution)
-    if scale or zoom:
-        yield scale or zoom
+    size = _size(solution)
+    if size:
+        yield size
     if solution.poses.sigma > MOST_PIXELS:
         yield (
             f"corners scatter by {solution.poses.sigma:.2f} px around a flat board: the board is not flat, the "
@@ -85,44 +86,64 @@ def _wrong(solution: Solution) -> Iterator[str]:
         yield f"{left_out} of {len(solution.views)} views do not fit the others"
 
 
-def _size(solution: Solution) -> tuple[str, str]:
-    """What a wrong size of the squares, or wrong focal lengths, would explain: one of two texts, or none."""
+def _size(solution: Solution) -> str:
+    """What a wrong size of the squares, or wrong focal lengths, would explain; empty where nothing speaks for it.
+
+    Both let the board appear nearer or farther than it is, so where they explain the views about equally well both are
+    named, the better one first.
+    """
     views = solution.views.keep(solution.used)
     poses = replace(
         solution.poses,
         T_cam_board=solution.poses.T_cam_board[solution.used],
         rms=solution.poses.rms[solution.used],
     )
-    scale, sure_scale = _extra(refine.Scale(views, poses), solution)
-    zoomed = replace(
-        views, K=views.K * np.array([[1 + refine.Zoom.STEP, 1, 1], [1, 1 + refine.Zoom.STEP, 1], [1, 1, 1]])
-    )
+    step = 1 + refine.Zoom.STEP
+    zoomed = replace(views, K=views.K * np.array([[step, 1, 1], [1, step, 1], [1, 1, 1]]))
     zoomed_poses = board_poses.fit(zoomed, poses.T_cam_board).T_cam_board
-    zoom, sure_zoom = _extra(refine.Zoom(views, poses, zoomed_poses), solution)
-    if sure_scale >= sure_zoom and sure_scale > SIGNIFICANT and abs(scale) > LEAST_SCALE:
-        return (
-            f"the squares seem to be {_compared(scale, 'larger', 'smaller')} than the board's file says: measure the "
-            "print and correct `square` and `marker`",
-            "",
+    scale = _extra(refine.Scale(views, poses), solution)
+    zoom = _extra(refine.Zoom(views, poses, zoomed_poses), solution)
+    found = []
+    if scale.sure and abs(scale.value) > LEAST_SCALE:
+        found.append(
+            (
+                scale.left,
+                f"the squares seem to be {_compared(scale.value, 'larger', 'smaller')} than the board's file says: "
+                "measure the print and correct `square` and `marker`",
+            )
         )
-    if sure_zoom > sure_scale and sure_zoom > SIGNIFICANT and abs(zoom) > LEAST_ZOOM:
-        return "", (
-            f"the focal length seems to be {_compared(zoom, 'longer', 'shorter')} than camera_info says: is it of this "
-            "stream and resolution?"
+    if zoom.sure and abs(zoom.value) > LEAST_ZOOM:
+        found.append(
+            (
+                zoom.left,
+                f"the focal length seems to be {_compared(zoom.value, 'longer', 'shorter')} than camera_info says: is "
+                "it of this stream and resolution?",
+            )
         )
-    return "", ""
+    found.sort()
+    return "; or ".join(text for left, text in found if left < found[0][0] + ALIKE)
 
 
 def _compared(part: float, more: str, less: str) -> str:
     return f"{100 * abs(part):.1f} % {more if part > 0 else less}"
 
 
-def _extra(unknowns: refine.Unknowns, solution: Solution) -> tuple[float, float]:
-    """The value of one more unknown, and how many standard deviations it is off 0."""
+@dataclass(frozen=True)
+class _Extra:
+    """One more unknown: its value, whether it is surely not 0, and the log of the scatter that it leaves the arm."""
+
+    value: float
+    sure: bool
+    left: float
+
+
+def _extra(unknowns: refine.Unknowns, solution: Solution) -> _Extra:
     fit = refine.by_poses(unknowns, solution.X, solution.Y)
+    left = float(np.log(fit.scatter.position) + np.log(fit.scatter.angle))
     if fit.covariance is None:
-        return 0.0, 0.0
-    return float(fit.extra[0]), float(abs(fit.extra[0]) / np.sqrt(fit.covariance[12, 12]))
+        return _Extra(0.0, False, left)
+    value = float(fit.extra[0])
+    return _Extra(value, abs(value) > SIGNIFICANT * np.sqrt(fit.covariance[12, 12]), left)
 
 
 def _other_mode(solution: Solution) -> Iterator[str]:
