@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -58,7 +59,7 @@ def octomap_message(tree: Octree, frame: str) -> OctomapWithPose:
     msg = OctomapWithPose()
     msg.header.frame_id = msg.octomap.header.frame_id = frame
     msg.octomap.binary, msg.octomap.id, msg.octomap.resolution = True, "OcTree", float(tree.resolution)
-    msg.octomap.data = np.frombuffer(tree.data, np.int8).tolist()
+    msg.octomap.data = array("b", tree.data)
     return msg
 
 

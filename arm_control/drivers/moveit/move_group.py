@@ -95,18 +95,13 @@ class MoveGroup:
                 ErrorCode.CONFIG,
             )
 
-    def apply(self, change: SceneChange) -> None:
+    def apply(self, change: SceneChange) -> bool:
         """See `MoveIt.apply`."""
         found = AllowedCollisionMatrix()
         if change.allowed is not None:
             found = self._scene(PlanningSceneComponents.ALLOWED_COLLISION_MATRIX).allowed_collision_matrix
         request = ApplyPlanningScene.Request(scene=scene_message(change, self._arm.base_frame, found))
-        if not self._ask("apply_planning_scene", request).success:
-            raise SeegraspError(
-                f"move_group refused the planning scene: does its model know the frames {self._arm.base_frame} and "
-                f"{self._arm.flange_frame}? Its log says which object",
-                ErrorCode.CONFIG,
-            )
+        return self._ask("apply_planning_scene", request).success
 
     def seen(self) -> Seen:
         """See `MoveIt.seen`."""

@@ -40,8 +40,8 @@ class MoveItPyDoor:
     Args:
         urdf: robot description (text), the driver's: MoveIt gets the same.
         arm: profile: group, joints, frames.
-        params_file: YAML with MoveItPy's parameters: the SRDF (`robot_description_semantic`),
-            `robot_description_kinematics`, `planning_pipelines`, a section for each pipeline, `plan_request_params`.
+        params_file: YAML with what `MoveItConfigsBuilder(...).to_moveit_configs().to_dict()` gives, alone or under a
+            node's `ros__parameters`; its robot description is replaced by `urdf`.
 
     ConfigError when the bindings are not installed, the file cannot be read, or MoveItPy does not start with it.
     """
@@ -78,16 +78,11 @@ class MoveItPyDoor:
                 ErrorCode.CONFIG,
             )
 
-    def apply(self, change: SceneChange) -> None:
+    def apply(self, change: SceneChange) -> bool:
         """See `MoveIt.apply`."""
         with self._monitor.read_only() as scene:
             found = scene.planning_scene_message.allowed_collision_matrix
-        if not self._monitor.new_planning_scene_message(scene_message(change, self._arm.base_frame, found)):
-            raise SeegraspError(
-                f"MoveItPy refused the planning scene: does its model know the frames {self._arm.base_frame} and "
-                f"{self._arm.flange_frame}? Its log says which object",
-                ErrorCode.CONFIG,
-            )
+        return self._monitor.new_planning_scene_message(scene_message(change, self._arm.base_frame, found))
 
     def seen(self) -> Seen:
         """See `MoveIt.seen`."""
@@ -188,7 +183,17 @@ def _config(params_file: str, urdf: str) -> dict[str, Any]:
     for key in ("robot_description_semantic", "robot_description_kinematics", "planning_pipelines"):
         if key not in config:
             raise ConfigError(f"{path}: no key {key}; see docs/MOVEIT.md")
-    return {**config, "robot_description": urdf}
+    pipelines = config["planning_pipelines"]  # for move_group a list, for MoveItPy a mapping
+    names = pipelines.get("pipeline_names") if isinstance(pipelines, dict) else pipelines
+    if not isinstance(names, list) or not names:
+        raise ConfigError(f"{path}: planning_pipelines is {pipelines!r}: expected names, such as [ompl]")
+    request = {"planning_pipeline": config.get("default_planning_pipeline", names[0]), "planning_attempts": 1}
+    own = {
+        "robot_description": urdf,
+        "planning_pipelines": {"pipeline_names": names},
+        REQUEST: {**request, **config.get(REQUEST, {})},
+    }
+    return {**config, **own}
 
 
 def _request_parameters(kind: Any, moveit: Any) -> Any:

@@ -27,8 +27,8 @@ class MoveIt(Protocol):
         """CONFIG unless MoveIt puts the flange at `T_base_flange` for joints `q` and finds joints for it."""
         ...
 
-    def apply(self, change: SceneChange) -> None:
-        """Change the planning scene."""
+    def apply(self, change: SceneChange) -> bool:
+        """Change the planning scene; whether MoveIt took all of it."""
         ...
 
     def seen(self) -> Seen:

@@ -15,21 +15,26 @@ class SceneKeeper:
         self._shown: Scene | None = None
 
     def show(self, scene: Scene) -> None:
-        """Make MoveIt's scene this one; SeegraspError PLANNER_UNAVAILABLE when it is not after two tries.
+        """Make MoveIt's scene this one; SeegraspError PLANNER_UNAVAILABLE or CONFIG when it is not after two tries.
 
         The second try sends all of it: MoveIt was restarted, or somebody else changed its scene.
         """
         change = difference(self._shown, scene)
         self._shown = None
-        if change:
-            self._moveit.apply(change)
+        taken = not change or self._moveit.apply(change)
         seen = self._moveit.seen()
-        if missing(scene, seen):
-            self._moveit.apply(difference(None, scene, seen.attached))
+        if not taken or missing(scene, seen):
+            taken = self._moveit.apply(difference(None, scene, seen.attached | seen.fixed))
             seen = self._moveit.seen()
         lacks = missing(scene, seen)
         if lacks:
             raise _lost("MoveIt has not taken over the scene", lacks)
+        if not taken:
+            raise SeegraspError(
+                "MoveIt refused a part of the planning scene: does its model know the arm profile's base_frame and "
+                "flange_frame? Its log says which object",
+                ErrorCode.CONFIG,
+            )
         self._shown = scene
 
     def confirm(self) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass, replace
-from itertools import combinations
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from arm_control.planning import HeldObject
 from arm_control.planning.collision import CLOUD, Mode, World
 from arm_control.planning.kinematics import Kinematics
 from arm_control.planning.moveit.octree import Octree, octree
-from arm_control.planning.shapes import GRIPPER, HELD, Shape, gripper_shapes, held_shape
+from arm_control.planning.shapes import HELD, Shape, gripper_shapes, held_shape
 from grasp_core import se3
 
 PREFIX = "seegrasp_"  # of our bodies in MoveIt's scene, so that they are nobody else's
@@ -28,7 +27,10 @@ LINEAR_RESOLUTION = 0.005  # m: cells next to which the fingers come down; on fr
 
 @dataclass(frozen=True)
 class Body:
-    """A box of full edges `size` (3,) m, its centre at `T` (4, 4) in the frame of `link`; `touch`: links that may."""
+    """A box of full edges `size` (3,) m, its centre at `T` (4, 4) in the frame of `link`.
+
+    `touch`: links, and ids of bodies, that may touch it.
+    """
 
     name: str
     link: str
@@ -43,7 +45,12 @@ class Body:
 
     def same(self, other: Body | None) -> bool:
         """Whether nothing of it differs."""
-        return other is not None and np.allclose(self.T, other.T) and np.allclose(self.size, other.size)
+        return (
+            other is not None
+            and np.allclose(self.T, other.T)
+            and np.allclose(self.size, other.size)
+            and self.touch == other.touch
+        )
 
 
 @dataclass(frozen=True)
@@ -80,12 +87,12 @@ class Seen:
 
 
 def difference(old: Scene | None, new: Scene, stale: frozenset[str] = frozenset()) -> SceneChange:
-    """From `old` (None: nothing is known to be there, except `stale` bodies attached) to `new`."""
+    """From `old` (None: what is there is not known, but that there are `stale` bodies of ours) to `new`."""
     before = {} if old is None else old.attached
     return SceneChange(
         tuple(new.fixed.values()) if old is None else (),
         tuple(b for n, b in new.attached.items() if not b.same(before.get(n))),
-        tuple(sorted((before.keys() | stale) - new.attached.keys())),
+        tuple(sorted((before.keys() | stale) - new.attached.keys() - new.fixed.keys())),
         new.octree if old is None or new.octree != old.octree else None,
         new.allowed if old is None or new.allowed != old.allowed else None,
     )
@@ -119,20 +126,15 @@ class SceneModel:
         self._fixed = {body.id: body for body in fixed}
         self._always = self._always_allowed()
 
-    def scene(
-        self,
-        mode: Mode,
-        width: float,
-        held: HeldObject | None,
-        keep: np.ndarray | None = None,
-        allowed: frozenset[tuple[str, str]] = frozenset(),
-    ) -> Scene:
+    def scene(self, mode: Mode, width: float, held: HeldObject | None, keep: np.ndarray | None = None) -> Scene:
         """The scene for motions of a mode; `keep` (N,) bool: which points of the cloud count."""
         pad = self._world.padding.boxes if mode is Mode.FREE else self._world.padding.linear_boxes
-        attached = [self._attached(s, pad) for s in self._carried(held, width)]
+        carried = self._carried(held, width)
+        attached = [self._attached(shape, carried, pad) for shape in carried]
+        allowed = self._always
         if mode is Mode.LINEAR and held is not None:
             allowed = allowed | {_pair(PREFIX + HELD, OCTOMAP)}
-        return Scene(self._fixed, {b.id: b for b in attached}, self._octree(mode, keep), self._always | allowed)
+        return Scene(self._fixed, {b.id: b for b in attached}, self._octree(mode, keep), allowed)
 
     def _carried(self, held: HeldObject | None, width: float) -> list[Shape]:
         """What the arm carries and MoveIt's own model need not have."""
@@ -143,10 +145,13 @@ class SceneModel:
         points = self._world.points if keep is None else self._world.points[keep]
         return octree(points, self._world.padding.resolution if mode is Mode.FREE else LINEAR_RESOLUTION)
 
-    def _attached(self, shape: Shape, pad: float) -> Body:
-        """Links may touch it that `Checker` does not check it against: its own and its neighbours."""
-        near = 2 if shape.link == HELD else 1
-        touch = tuple(sorted(link for link, joint in self._joints.items() if abs(joint - shape.joint) <= near))
+    def _attached(self, shape: Shape, carried: list[Shape], pad: float) -> Body:
+        """May be touched by what `Checker` does not check it against: bodies of its own link and of its neighbours."""
+        near = [(link, joint, 2 if shape.link == HELD else 1) for link, joint in self._joints.items()]
+        near += [
+            (PREFIX + s.link, s.joint, 2 if HELD in (s.link, shape.link) else 1) for s in carried if s is not shape
+        ]
+        touch = tuple(sorted(name for name, joint, reach in near if abs(joint - shape.joint) <= reach))
         frame = self._carriers[shape.joint]
         T = se3.inverse(frame.placement.homogeneous) @ shape.T
         return Body(shape.link, frame.name, T, np.asarray(shape.size) + 2 * pad, touch)
@@ -155,7 +160,6 @@ class SceneModel:
         """What does not move may touch what does not move; and what touches wherever the arm is, such as its foot."""
         still = [link for link, joint in self._joints.items() if joint == 0]
         pairs = {_pair(link, body) for link in still for body in (*self._fixed, OCTOMAP)}
-        pairs |= {_pair(PREFIX + a, PREFIX + b) for a, b in combinations((*GRIPPER, HELD), 2)}
         for keys in self._world.excluded:
             a, b = (key.rsplit(":", 1)[0] for key in keys)  # the second is the obstacle, if there is one
             if b in self._world.fixed:

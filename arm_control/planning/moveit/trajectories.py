@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.interpolate import CubicHermiteSpline
 
 from arm_control.planning import Trajectory
 from arm_control.planning.cartesian import Line
@@ -70,18 +71,19 @@ def check_straight(kin: Kinematics, trajectory: Trajectory, line: Line) -> None:
 
 
 def slowed(kin: Kinematics, trajectory: Trajectory, limits: Limits, straight: bool) -> Trajectory:
-    """The trajectory evenly slower, as far as our limits demand: MoveIt keeps those of its own joint_limits.yaml.
+    """The trajectory evenly slower, as far as our limits demand, at points every DT.
+
+    MoveIt keeps the limits of its own joint_limits.yaml, and gives points every 0.1 s; what lies between them is fixed
+    here, so that the controller moves what was checked.
 
     PlanningError TIMING_FAILED for a straight line on which a joint demands more than MAX_SLOWDOWN of what the speed
     of the grasp frame does: it passes near a singularity.
     """
-    joints = max(
-        1.0,
-        (np.abs(trajectory.qd) / limits.velocity).max(),
-        np.sqrt((np.abs(trajectory.qdd) / limits.acceleration).max()),
-    )
+    path = CubicHermiteSpline(trajectory.times, trajectory.q, trajectory.qd)
     t = _grid(trajectory)
-    p = kin.tcp_positions(trajectory.sample(t))
+    bend = np.concatenate([path.c[1], 3 * path.c[0] * np.diff(trajectory.times)[:, None] + path.c[1]])
+    joints = max((np.abs(path(t, 1)) / limits.velocity).max(), np.sqrt((np.abs(2 * bend) / limits.acceleration).max()))
+    p = kin.tcp_positions(path(t))
     velocity = np.gradient(p, t, axis=0)
     top = np.linalg.norm(velocity, axis=1).max()
     tcp = top / limits.tcp_velocity
@@ -93,10 +95,13 @@ def slowed(kin: Kinematics, trajectory: Trajectory, limits: Limits, straight: bo
                 f"a joint would have to move {joints:.0f} times as fast as it may on the straight line",
                 ErrorCode.TIMING_FAILED,
             )
-    k = 1.02 * max(tcp, joints) if tcp > 0.98 else joints  # 2 %: speed is taken from differences
-    if k <= 1.0:
-        return trajectory
-    return Trajectory(trajectory.names, trajectory.times * k, trajectory.q, trajectory.qd / k, trajectory.qdd / k**2)
+    k = max(1.0, 1.001 * joints, 1.02 * tcp)  # that of the grasp frame is taken from differences
+    end = trajectory.times[-1]
+    t = np.linspace(0.0, end, max(3, int(np.ceil(end * k / DT)) + 1))
+    q, qd = path(t), path(t, 1) / k
+    q[[0, -1]], qd[[0, -1]] = trajectory.q[[0, -1]], 0.0
+    over = max(1.0, (np.abs(qd) / limits.velocity).max())  # between the times looked at before
+    return Trajectory(trajectory.names, t * k * over, q, qd / over, path(t, 2) / (k * over) ** 2)
 
 
 def backwards(trajectory: Trajectory) -> Trajectory:

@@ -166,7 +166,7 @@ class DoubleScene:
         if at is None or self._frame(item.link_name) is None:
             self.complaints.append(f"{body_id} attached to '{item.link_name}' in '{item.object.header.frame_id}'")
             return
-        if unknown := set(item.touch_links) - self.joints.keys():
+        if unknown := {n for n in item.touch_links if n not in self.joints and not n.startswith("seegrasp_")}:
             self.complaints.append(f"touch links that do not exist: {unknown}")
         joint, T = at
         boxes = [(T @ pose, size) for pose, size in self._boxes(item.object)]
@@ -180,6 +180,7 @@ class DoubleScene:
         if item.id == OCTOMAP:
             return False
         if item.operation == CollisionObject.REMOVE:
+            self.acm.pairs = {p for p in self.acm.pairs if item.id not in p}
             return self.world.pop(item.id, None) is not None
         at = self._frame(item.header.frame_id)
         if at is None or not item.primitives:
@@ -242,7 +243,7 @@ class DoubleScene:
         if name_a == name_b or (joint_a == 0 and joint_b == 0):
             return False
         body_a, body_b = self.attached.get(name_a), self.attached.get(name_b)
-        if body_a and body_b and body_a.link == body_b.link:
+        if body_a and body_b and (body_a.link == body_b.link or name_b in body_a.touch or name_a in body_b.touch):
             return False
         touched = (body_a and name_b in body_a.touch) or (body_b and name_a in body_b.touch)
         return not touched and (name_a, name_b) not in self.acm.pairs

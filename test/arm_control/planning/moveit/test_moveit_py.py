@@ -45,6 +45,10 @@ def test_without_the_bindings(urdf, arm, gripper, cell, monkeypatch):
         ("a: [", "not YAML"),
         ("[1, 2]", "expected a mapping"),
         ("robot_description_semantic: x", "no key robot_description_kinematics"),
+        (
+            "{robot_description_semantic: x, robot_description_kinematics: {}, planning_pipelines: {}}",
+            "planning_pipelines is {}: expected names",
+        ),
     ],
 )
 def test_parameter_files_that_will_not_do(start, tmp_path, text, words):
@@ -64,7 +68,8 @@ def test_without_a_parameter_file(start):
 def test_moveit_gets_the_drivers_robot_description(start, urdf, moveit_params, tmp_path):
     _, module, _ = start()
     assert module.config["robot_description"] == urdf
-    assert module.config["planning_pipelines"] == yaml.safe_load(moveit_params.read_text())["planning_pipelines"]
+    assert module.config["planning_pipelines"] == {"pipeline_names": ["ompl", "chomp"]}, "MoveItPy's form"
+    assert module.config["plan_request_params"]["planning_pipeline"] == "ompl"
     nodes = tmp_path / "nodes.yaml"
     nodes.write_text(yaml.safe_dump({"/**": {"ros__parameters": yaml.safe_load(moveit_params.read_text())}}))
     _, module, _ = start(params=nodes)
@@ -103,9 +108,9 @@ def test_another_robot_model(start, home):
 def test_a_refused_scene(start, home):
     planner, module, _ = start()
     module.takes_scenes = False
-    with pytest.raises(SeegraspError, match="MoveItPy refused the planning scene") as caught:
+    with pytest.raises(SeegraspError, match="MoveIt has not taken over the scene") as caught:
         planner.plan_joints(home, home + 0.1, 0.085)
-    assert caught.value.code == ErrorCode.CONFIG
+    assert caught.value.code == ErrorCode.PLANNER_UNAVAILABLE
 
 
 def test_codes_and_scaling(start, home):
