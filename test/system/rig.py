@@ -18,6 +18,7 @@ from action_msgs.msg import GoalStatus, GoalStatusArray
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.action import ActionClient
 from rclpy.node import Node
+from rclpy.task import Future
 from seegrasp_msgs.action import MoveTo, Pick
 from seegrasp_msgs.msg import PickAttempt
 from sensor_msgs.msg import Image, JointState
@@ -207,6 +208,8 @@ class Rig:
 
     def restart(self, name: str) -> None:
         """Start a killed node again."""
+        with self.changed:
+            self._statuses.clear()  # told before
         self.bringup.restart(name)
         self.killed.discard(name)
 
@@ -231,6 +234,8 @@ class Rig:
             if not self.bringup.alive(name):
                 self.restart(name)
         self.client.wait_ready(READY_S, self._abort, lambda missing: None)
+        states = ("arm_node: state", "pick_node: state")  # they hear of joint states, of clouds and of each other
+        self.wait(lambda: all(map(self.fine, states)), "nothing missing", READY_S)
         self.client.reset("bin", objects, seed, self._abort)
         with self.changed:
             seen, self._objects = self.joint_messages, {}
@@ -255,12 +260,26 @@ class Rig:
         self.wait(lambda: call.result is not None, "the end of /pick", timeout_s)
         return call.result
 
-    def move_to(self, name: str) -> MoveTo.Result:
-        """Ask arm_node for a named pose; its answer."""
-        goal = MoveTo.Goal(target_type=MoveTo.Goal.NAMED, name=name)
+    def start_move(self, name: str, velocity_scaling: float = 0.0) -> Future:
+        """Ask arm_node for a named pose; the future of its answer."""
+        goal = MoveTo.Goal(target_type=MoveTo.Goal.NAMED, name=name, velocity_scaling=velocity_scaling)
         sent = self._mover.send_goal_async(goal)
         self.wait(sent.done, "arm_node accepting /move_to")
         assert sent.result().accepted, f"arm_node rejected /move_to\n{self.story()}"
-        answer = sent.result().get_result_async()
+        return sent.result().get_result_async()
+
+    def move_to(self, name: str) -> MoveTo.Result:
+        """Ask arm_node for a named pose; its answer."""
+        answer = self.start_move(name)
         self.wait(answer.done, "the end of /move_to")
         return answer.result().result
+
+    def fine(self, status: str) -> bool:
+        """Whether a status of /diagnostics was OK when it came last."""
+        return status in self._statuses and self._statuses[status].level == DiagnosticStatus.OK
+
+    def near(self, pose: str) -> bool:
+        """Whether the arm is at a named pose of cell or arm."""
+        position = dict(zip(self.joints.name, self.joints.position, strict=True))
+        wanted = {**self.arm.poses, **self.cell.poses}[pose]
+        return all(abs(position[name] - q) < 0.05 for name, q in zip(self.arm.joints, wanted, strict=True))

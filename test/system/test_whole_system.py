@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 from action_msgs.msg import GoalStatus
+from rclpy.task import Future
 
 from arm_control import grasping
 from grasp_core.errors import ErrorCode
@@ -127,3 +128,32 @@ def test_arm_node_dies_while_it_carries_an_object(rig: Rig):
     rig.restart("arm_node")
     failed_then_picked(rig, call, {ErrorCode.CONTROLLER_UNAVAILABLE})
     assert any(attempt.timings[0].stage == "put_back" for attempt in call.result.attempts), rig.story()
+
+
+def slowly_on_the_way(rig: Rig) -> tuple[Future, set[bytes], str]:
+    """A motion that takes far longer than it takes to notice that somebody has died; its result, trajectory, goal."""
+    rig.fresh_scene(objects=1, seed=1)
+    pose = "home" if rig.near("observe") else "observe"
+    answer = rig.start_move(pose, velocity_scaling=0.03)
+    rig.wait(lambda: rig.trajectories_under_way() and rig.speed() > STILL, "the arm on its way")
+    return answer, rig.trajectories_under_way(), pose
+
+
+def test_arm_node_dies_in_motion_and_the_arm_is_stopped(rig: Rig):
+    """The controller would go on to the end of the trajectory: pick_node cancels it."""
+    _, under_way, pose = slowly_on_the_way(rig)
+    rig.kill("arm_node")
+    rig.wait(lambda: not rig.trajectories_under_way(), "the end of the trajectory")
+    assert {rig.trajectories[goal] for goal in under_way} == {GoalStatus.STATUS_CANCELED}, rig.story()
+    rig.wait(lambda: rig.speed() < STILL, "the arm at rest")
+    assert not rig.near(pose), rig.story()
+
+
+def test_pick_node_dies_in_motion_and_the_arm_is_stopped(rig: Rig):
+    answer, under_way, _ = slowly_on_the_way(rig)
+    rig.kill("pick_node")
+    rig.wait(answer.done, "the end of /move_to")
+    result = answer.result().result
+    assert ErrorCode(result.error_code) == ErrorCode.STOPPED, rig.story()
+    assert "nothing from /pick_node/heartbeat" in result.error_msg
+    assert {rig.trajectories[goal] for goal in under_way} == {GoalStatus.STATUS_CANCELED}, rig.story()
