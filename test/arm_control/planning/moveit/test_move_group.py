@@ -306,6 +306,17 @@ def test_requests_carry_scaling_and_time(planner, move_group, home):
     assert move_group.moveit.complaints == []
 
 
+def test_moveits_solver_is_asked_where_ours_finds_nothing(planner, move_group, home, monkeypatch):
+    T = top_down(0.5, 0.0, 0.2)
+    planner.ik(T, home)
+    monkeypatch.setattr(planner.inverse.closed, "supported", False)
+    monkeypatch.setattr(planner.inverse, "solve", lambda T, seed: (np.zeros((0, 6)), 0))
+    (found,) = planner.ik(T, home)
+    np.testing.assert_allclose(planner.fk(found), T, atol=1e-4)
+    failing(ErrorCode.UNREACHABLE, planner.ik, top_down(1.5, 0.0, 0.2), home)
+    assert move_group.moveit.complaints == []
+
+
 def test_humble_has_no_scaling_of_lines(client, arm, monkeypatch, home):
     sent = []
 

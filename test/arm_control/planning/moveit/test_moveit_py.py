@@ -8,7 +8,10 @@ import yaml
 
 from arm_control.planning import make_planner
 from grasp_core import se3
+from grasp_core.arm import ArmProfile
+from grasp_core.cell import Cell
 from grasp_core.errors import ConfigError, ErrorCode, SeegraspError
+from grasp_core.gripper import Gripper
 
 from ..conftest import wall
 from .double import MoveItDouble
@@ -131,3 +134,19 @@ def test_contacts_that_only_moveit_sees_are_told_as_such(start, home):
     assert planner.contacts(home, 0.085) == []
     double.scene.put("pole", planner.fk(home) @ se3.make(np.eye(3), [0.0, 0.0, -0.12]), np.full(3, 0.05))
     assert "does not tell what" in planner.contacts(home, 0.085)[0][1]
+
+
+def test_an_arm_of_seven_joints(monkeypatch, moveit_params):
+    cell = Cell.load("bin_picking_rizon4")
+    arm, gripper = ArmProfile.load(cell.arm), Gripper.load(cell.gripper)
+    urdf, home = arm.urdf_path.read_text(), np.array(arm.poses["home"])
+    double = MoveItDouble(urdf, arm, arm.planning_group)
+    for name, module in fake_modules(double, "jazzy").items():
+        monkeypatch.setitem(sys.modules, name, module)
+    planner = make_planner("moveit", urdf, arm, gripper, cell, moveit_params=str(moveit_params))
+    np.testing.assert_allclose(planner.plan_joints(home, home + 0.2, 0.05).q[-1], home + 0.2)
+    region = cell.pick_region()
+    t = [*(region.min + region.max)[:2] / 2, region.min[2] + 0.05]
+    plan = planner.plan_grasp(home, np.diag([1.0, -1.0, -1.0]), np.array(t), 0.05)
+    np.testing.assert_allclose(planner.fk(plan.descent.q[-1])[:3, 3], t, atol=1e-4)
+    assert double.complaints == []
