@@ -155,7 +155,8 @@ class Setup:
     def build(self) -> None:
         compat = self.compat()
         paths = [".", "interfaces/seegrasp_msgs", *(f"interfaces/compat/{name}" for name in compat)]
-        say(f"colcon build of seegrasp, seegrasp_msgs{''.join(', ' + c for c in compat)} (about a minute)")
+        names = ", ".join(("seegrasp", "seegrasp_msgs", *compat))
+        say(f"colcon build of {names} ({'two minutes or so' if compat else 'about a minute'})")
         self.build_stamp.unlink(missing_ok=True)
         command = [str(self.python), "-c", COLCON, "build", "--base-paths", *paths]
         command += ["--event-handlers", "console_direct-", "--cmake-args", "-Wno-dev", "--no-warn-unused-cli"]
