@@ -25,7 +25,7 @@ class UrRobot(ControllerProcess):
         super().__init__(own_address(), *args)
 
 
-def wait_for(condition: Callable[[], object], what: str, timeout: float = 40.0) -> None:
+def wait_for(condition: Callable[[], object], what: str, timeout: float = 120.0) -> None:
     """Until `condition` holds; AssertionError after `timeout` s."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -72,11 +72,16 @@ def obey(controller: Controller, line: str) -> str:
     if words[0] == "block_gripper" and len(words) == 2:  # an object at this share of the stroke
         controller.gripper.fingers.blocked_at = float(words[1])
         return "ok"
+    if words[0] == "slider" and len(words) == 2:
+        controller.registers.slider = float(words[1])
+        return "ok"
     if words[0] == "state":
         c, q = controller, controller.arm.measured.q.round(4).tolist()
         return f"{c.safety.robot_mode.name} {c.safety.safety_mode.name} still={c.arm.still} time={c.time:.3f} q={q}"
     if words[0] not in COMMANDS:
-        return f"unknown command {words[0]!r}; there are: state, block_gripper SHARE, {', '.join(COMMANDS)}"
+        return (
+            f"unknown command {words[0]!r}; there are: state, slider SHARE, block_gripper SHARE, {', '.join(COMMANDS)}"
+        )
     COMMANDS[words[0]][1](controller)
     return "ok"
 

@@ -59,7 +59,7 @@ _VARIABLES: dict[str, tuple[str, Getter]] = {
     "robot_status_bits": ("UINT32", _robot_bits),
     "safety_status_bits": ("UINT32", lambda c: c.safety.safety_bits),
     "runtime_state": ("UINT32", lambda c: c.program.runtime_state),
-    "speed_scaling": ("DOUBLE", lambda c: c.registers.slider if c.safety.may_move else 0.0),
+    "speed_scaling": ("DOUBLE", lambda c: 1.0 if c.safety.may_move else 0.0),
     "target_speed_fraction": ("DOUBLE", lambda c: c.registers.slider),
     "actual_digital_input_bits": ("UINT64", lambda c: 0),
     "actual_digital_output_bits": ("UINT64", lambda c: c.registers.digital_outputs),
