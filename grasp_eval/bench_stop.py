@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.action import ActionClient
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -80,10 +81,12 @@ class Bench:
     def __init__(self, bringup: Bringup, node: Node) -> None:
         self._bringup, self.node = bringup, node
         self._arm = ArmProfile.load(Cell.load("bin_picking").arm)
-        self._poses = [[pan, *self._arm.poses["home"][1:]] for pan in (-0.8, 0.8)]  # over the bin, to and fro
+        self._poses = [[pan, *self._arm.poses["home"][1:]] for pan in (-1.2, 1.2)]  # over the bin, to and fro
         self._speed, self._trial, self._called = 0.0, None, 0.0
         self._changed = threading.Condition()
         node.create_subscription(JointState, self._arm.driver.joint_states, self._on_joints, qos.SENSOR)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.RELIABLE)
+        self._able = False
         self._move = ActionClient(node, MoveTo, "move_to")
         self._words = {w: node.create_client(Trigger, f"arm_node/{w}") for w in ("stop", "pause", "resume")}
         self._arming = node.create_client(SetBool, "arm_node/arm")
@@ -96,6 +99,11 @@ class Bench:
             if self._trial is not None:
                 self._trial.speeds.append((now - self._called, self._speed))
             self._changed.notify_all()
+
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        for status in msg.status:
+            if status.name == "arm_node: state":
+                self._able = status.level != DiagnosticStatus.ERROR
 
     def wait(self, condition, what: str) -> None:
         """Until `condition()`; SystemExit names what never came."""
@@ -115,6 +123,8 @@ class Bench:
 
     def ready(self) -> None:
         """All is there, and armed."""
+        self._able = False
+        self.wait(lambda: self._able, "arm_node without an error on /diagnostics")
         self.wait(self._move.server_is_ready, "action move_to")
         self.wait(lambda: all(c.service_is_ready() for c in (*self._words.values(), self._arming)), "services")
         asked = [self._arming.call_async(SetBool.Request(data=True))]
@@ -134,6 +144,8 @@ class Bench:
         handle = self.done(self._move.send_goal_async(goal), "answer to move_to")
         result = handle.get_result_async()
         self.wait(lambda: self._speed > FAST or result.done(), "motion")
+        if result.done() and result.result().result.error_code:
+            raise SystemExit(f"bench_stop: move_to: {result.result().result.error_msg}")
         time.sleep(delay)
         trial = Trial()
         with self._changed:
