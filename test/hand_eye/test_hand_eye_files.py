@@ -199,7 +199,7 @@ def test_the_fence_keeps_off_table_bin_and_far_places():
     tip = GRIPPER.T_flange_tcp[2, 3]
     assert fence(start).problem(start) == ""
     assert "above the table" in fence(start).problem(flange_at(0.5, -0.35, LOW + tip + CLEARANCE - 0.01))
-    assert "too near to bin" in fence(start).problem(flange_at(0.5, 0.14, LOW + tip + CLEARANCE + 0.02))
+    assert "too near to bin" in fence(start).problem(flange_at(0.5, -0.15, LOW + tip + CLEARANCE + 0.02))
     assert "from where the arm started" in fence(start).problem(flange_at(0.5, 0.2, 0.6))
     turned = start @ se3.make(se3.exp_so3([0.0, 0.0, 2.0]), [0, 0, 0])
     assert "115 deg" in fence(start).problem(turned)
@@ -214,13 +214,12 @@ def test_a_board_in_the_gripper_needs_room_too():
 
 
 def test_the_way_is_looked_at_as_well():
-    start = flange_at(0.25, -0.42, 0.3)
-    beyond = flange_at(0.65, -0.42, 0.3)
-    assert fence(start).problem(beyond) == ""
+    start, beyond = flange_at(0.25, -0.42, 0.27), flange_at(0.65, -0.42, 0.27)
     fence(start).check_way(start, beyond)
-    over = Cell.model_validate({**CELL.model_dump(), "bin": {**CELL.bin.model_dump(), "center": (0.45, -0.42)}})
-    blocked = Fence(over, start, fence(start).mounting)
-    with pytest.raises(PlanningError, match="not clear"):
+    small = {**CELL.bin.model_dump(), "center": (0.45, -0.42), "size": (0.1, 0.1)}
+    blocked = Fence(Cell.model_validate({**CELL.model_dump(), "bin": small}), start, fence(start).mounting)
+    assert blocked.problem(start) == blocked.problem(beyond) == ""
+    with pytest.raises(PlanningError, match="not clear: too near to bin"):
         blocked.check_way(start, beyond)
 
 
@@ -253,11 +252,11 @@ def test_a_tour_ends_when_every_look_was_tried():
 
 
 def test_a_tour_without_room_is_refused():
-    start = flange_at(0.5, -0.1, 0.30)
+    start = flange_at(0.5, -0.1, 0.7)
+    high = Cell.model_validate({**CELL.model_dump(), "table": {**CELL.table.model_dump(), "height": 0.6}})
+    limits, Y = Fence(high, start, fence(start).mounting), start @ CAMERA @ first_look()
     with pytest.raises(PlanningError, match="looks at the board are clear"):
-        Tour.plan(
-            Design("eye_in_hand", CAMERA, start @ CAMERA @ first_look()), fence(start), BOARD, K, SIZE, first_look()
-        )
+        Tour.plan(Design("eye_in_hand", CAMERA, Y), limits, BOARD, K, SIZE, first_look())
 
 
 def test_fingertips_need_a_direction():
