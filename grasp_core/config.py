@@ -39,7 +39,7 @@ def config_dir() -> Path:
 
 
 def search_path() -> list[Path]:
-    """Folders with profiles in the order of search: those of SEEGRASP_CONFIG (written as PATH is), then the shipped one.
+    """Folders with profiles in the order of search: those of SEEGRASP_CONFIG (written like PATH), then the shipped one.
 
     Raises:
         ConfigError: SEEGRASP_CONFIG names something that is no folder.

@@ -27,9 +27,7 @@ class Arm:
     def __init__(self, cell: WorkCell) -> None:
         self._cell = cell
 
-    def execute(
-        self, trajectory: Trajectory, cancel: object, settle: bool = True, again: object | None = None
-    ) -> None:
+    def execute(self, trajectory: Trajectory, cancel: object, settle: bool = True, again: object | None = None) -> None:
         """Step the physics until the trajectory has ended; ExecutionError when it did not succeed."""
         free = np.full(trajectory.q.shape[1], np.inf)
         tolerances = Tolerances(np.full_like(free, 0.2), free, np.full_like(free, 0.02), free, 1.0)

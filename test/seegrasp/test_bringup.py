@@ -154,8 +154,9 @@ def up(tmp_path: Path, *modules: str, options: tuple[str, ...] = ()) -> subproce
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_up_ends_on_a_signal_within_its_time(tmp_path: Path, number: int) -> None:
     process = up(tmp_path, "steady", "stubborn")
-    log = tmp_path / "logs" / "stubborn.log"
-    wait_for(lambda: log.exists() and "child" in log.read_text())
+    for name, word in (("steady", "ready"), ("stubborn", "child")):
+        log = tmp_path / "logs" / f"{name}.log"
+        wait_for(lambda log=log, word=word: log.exists() and word in log.read_text())
     process.send_signal(number)
     out, _ = process.communicate(timeout=STOP_S + PATIENCE_S)
     assert process.returncode == 0, out
