@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from arm_control.drivers.ur.driver import UrDriver
+from arm_control.drivers.streaming.driver import ArmDriver
+from arm_control.drivers.streaming.servo import ServoLimits
+from arm_control.drivers.streaming.session import SessionSettings
 from arm_control.drivers.ur.link import LinkSettings
-from arm_control.drivers.ur.servo import ServoLimits
-from arm_control.drivers.ur.session import SessionSettings
 from grasp_core.arm import ArmProfile
 from grasp_core.errors import SeegraspError
 from grasp_core.gripper import Gripper
@@ -43,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         with ControllerProcess(args.address, "--realtime") as robot:
             settings = SessionSettings(link, arm.joints, np.array(arm.max_acceleration))
-            driver = UrDriver(settings, 2.0, lambda state: None, lambda line: print(f"  {line}", file=sys.stderr))
+            driver = ArmDriver(settings, 2.0, lambda state: None, lambda line: print(f"  {line}", file=sys.stderr))
             try:
                 even = _stream(driver, args.seconds)
                 return 0 if _break(driver, robot, args.breaks) and even else 1
@@ -54,7 +54,7 @@ def main(argv: Sequence[str]) -> int:
         return 1
 
 
-def _stream(driver: UrDriver, seconds: float) -> bool:
+def _stream(driver: ArmDriver, seconds: float) -> bool:
     _await(lambda: not driver.problem)
     start = driver.state()
     motion = driver.servo(_limits(seconds), settle=0.0)
@@ -73,7 +73,7 @@ def _stream(driver: UrDriver, seconds: float) -> bool:
     return within >= _ENOUGH
 
 
-def _break(driver: UrDriver, robot: ControllerProcess, count: int) -> bool:
+def _break(driver: ArmDriver, robot: ControllerProcess, count: int) -> bool:
     """Pull the cable while a pose is streamed; whether it was noticed in time, and the arm stood."""
     slowest = 0.0
     for _ in range(count):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from grasp_core.errors import ErrorCode, ExecutionError
+from arm_control.drivers.streaming.faults import ArmFault, ArmState, LinkFault
 from grasp_core.ur_modes import RobotMode, RuntimeState, SafetyMode
 
 OLDEST = {3: (3, 12), 5: (5, 6)}
@@ -34,46 +32,18 @@ _SAFETY = {
 
 
 @dataclass(frozen=True)
-class RobotState:
-    """What the robot told last.
+class RobotState(ArmState):
+    """As `ArmState`, and what a UR controller tells of itself; ``tcp`` is where it commands the grasp frame to be."""
 
-    ``timestamp`` s, the robot's own clock; ``q``, ``qd`` (6,) rad, rad/s; ``tcp`` 4x4: the grasp frame in base_link as
-    the robot commands it; ``setpoint`` (6,) rad: what the trajectory wants now; ``speed_scaling`` 0 to 1.
-    """
-
-    timestamp: float
-    q: np.ndarray
-    qd: np.ndarray
-    tcp: np.ndarray
-    setpoint: np.ndarray
     robot_mode: RobotMode
     safety_mode: SafetyMode
     runtime_state: RuntimeState
-    speed_scaling: float
-
-
-class UrFault(ExecutionError):
-    """The robot cannot be moved; the message says why and what to do. Its code is CONTROLLER_ABORTED."""
-
-
-class LinkFault(UrFault):
-    """There is no usable connection to the robot."""
-
-    code = ErrorCode.CONTROLLER_UNAVAILABLE
 
 
 def unreachable(host: str, port: int, error: Exception) -> LinkFault:
     """Nobody answers."""
     return LinkFault(
         f"no UR controller at {host}:{port} ({error}): is the robot on, is robot_ip right, does `ping {host}` answer?"
-    )
-
-
-def link_lost(age: float) -> LinkFault:
-    """It has gone silent."""
-    return LinkFault(
-        f"the link to the robot is lost: no data for {age * 1e3:.0f} ms; the robot stops by itself, and this driver "
-        "connects again: look at cable, switch and the load of this machine"
     )
 
 
@@ -87,9 +57,9 @@ def wrong_version(version: str, expected: int) -> LinkFault:
     )
 
 
-def local_control() -> UrFault:
+def local_control() -> ArmFault:
     """Programs over the network are refused."""
-    return UrFault(
+    return ArmFault(
         "the robot is in local control: choose Remote Control at the top right of the pendant (it must be enabled in "
         f"Settings, System, Remote Control), {_RESUME}"
     )
@@ -103,17 +73,17 @@ def in_use(error: Exception) -> LinkFault:
     )
 
 
-def judge(state: RobotState) -> UrFault | None:
+def judge(state: RobotState) -> ArmFault | None:
     """Why an arm in this state must not be moved; None: it may."""
     if state.safety_mode in _SAFETY:
         reason, way_out = _SAFETY[state.safety_mode]
-        return UrFault(f"{reason}: {way_out}")
+        return ArmFault(f"{reason}: {way_out}")
     if state.robot_mode is not RobotMode.RUNNING:
-        return UrFault(
+        return ArmFault(
             f"robot mode is {state.robot_mode.name}: switch the arm on and release its brakes at the pendant, {_RESUME}"
         )
     if state.runtime_state is not RuntimeState.PLAYING:
-        return UrFault(
+        return ArmFault(
             "the control program on the robot has stopped: at the pendant, by a switch to local control, or because a "
             f"target could not be reached; see the pendant's log, {_RESUME}"
         )

@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
+from arm_control.drivers.streaming.faults import ArmFault, LinkFault, link_lost
 from arm_control.drivers.ur.faults import (
     OLDEST,
-    LinkFault,
     RobotState,
-    UrFault,
     in_use,
-    link_lost,
+    judge,
     local_control,
     unreachable,
     wrong_version,
@@ -30,6 +30,7 @@ _VARIABLES = (
 )
 _CONNECT = 2.0  # s
 _START = 0.7  # s for the control program
+_UNLOCK = 1.0  # s for the end of a protective stop
 _POLL = 1e-4  # s between looks for a new state
 # s without a word from here until the robot ends the program. The arm stands long before: servoj holds the last target.
 _WATCHDOG = 0.2
@@ -51,14 +52,24 @@ class LinkSettings:
     T_flange_tcp: np.ndarray
     lookahead: float = 0.03
     gain: float = 2000.0
+    library: ClassVar[str] = "ur_rtde"
+    connecting: ClassVar[float] = 15.0
+    recovering: ClassVar[float] = 10.0
+    late: ClassVar[float] = 0.001
+
+    def connect(self) -> UrLink:
+        """See `Link`."""
+        return UrLink(self)
 
 
 class UrLink:
     """Connected and ready to move when it is there.
 
     Raises:
-        LinkFault: nobody there, the wrong version, or controlled by somebody else. UrFault: the robot refuses.
+        LinkFault: nobody there, the wrong version, or controlled by somebody else. ArmFault: the robot refuses.
     """
+
+    gripper = None  # a Robotiq is talked to directly
 
     def __init__(self, settings: LinkSettings) -> None:
         import rtde_control  # native, and only a session's process wants it
@@ -77,17 +88,35 @@ class UrLink:
             if "emote control" in str(error):
                 raise local_control() from error
             if "control script" in str(error):
-                raise UrFault(f"the robot does not run the control program ({error}): see the pendant's log") from error
+                raise ArmFault(
+                    f"the robot does not run the control program ({error}): see the pendant's log"
+                ) from error
             raise unreachable(settings.host, RTDE, error) from error
         self._prepare()
 
     def _prepare(self) -> None:
         pose, watchdog = _vector(self.settings.T_flange_tcp), max(_WATCHDOG, 4 * self.settings.timeout)
         if not (self._control.setTcp(pose) and self._control.setWatchdog(1.0 / watchdog)):
-            raise UrFault("the robot did not take the tool's frame and the watchdog: see the pendant's log")
+            raise ArmFault("the robot did not take the tool's frame and the watchdog: see the pendant's log")
+
+    def judge(self, state: RobotState) -> ArmFault | None:
+        """See `Link`."""
+        return judge(state)
+
+    def recover(self, state: RobotState) -> None:
+        """End a protective stop, and have the control program run again; ArmFault when the robot does not let it."""
+        if state.safety_mode is SafetyMode.PROTECTIVE_STOP:
+            self.unlock()
+            deadline = time.monotonic() + _UNLOCK
+            while state.safety_mode is SafetyMode.PROTECTIVE_STOP and time.monotonic() < deadline:
+                state = self.next()
+        problem = judge(replace(state, runtime_state=RuntimeState.PLAYING))
+        if problem is not None:
+            raise problem
+        self.restart()
 
     def restart(self) -> None:
-        """Have the control program run again after a stop; UrFault when it does not."""
+        """Have the control program run again after a stop; ArmFault when it does not."""
         if not self._control.isProgramRunning():
             if not _remote(self.settings):
                 raise local_control()
@@ -96,15 +125,15 @@ class UrLink:
             deadline = time.monotonic() + _START
             while not self._control.isProgramRunning():
                 if time.monotonic() > deadline:
-                    raise UrFault("the control program does not start on the robot: see the pendant's log")
+                    raise ArmFault("the control program does not start on the robot: see the pendant's log")
                 time.sleep(0.01)
         self._prepare()
 
     def unlock(self) -> None:
-        """End a protective stop; UrFault when the robot refuses (it wants 5 s between stop and unlocking)."""
+        """End a protective stop; ArmFault when the robot refuses (it wants 5 s between stop and unlocking)."""
         answer = _dashboard(self.settings.host, "unlock protective stop")
         if "releasing" not in answer.lower():
-            raise UrFault(
+            raise ArmFault(
                 f"the robot does not end its protective stop: {answer}; wait 5 s after the stop and try again"
             )
 
@@ -132,8 +161,11 @@ class UrLink:
             robot_mode=RobotMode(max(receive.getRobotMode(), 0)),
             safety_mode=SafetyMode(receive.getSafetyMode()),
             runtime_state=RuntimeState(receive.getRuntimeState()),
-            speed_scaling=min(receive.getSpeedScaling(), receive.getTargetSpeedFraction()),
+            speed_scaling=receive.getSpeedScaling() * receive.getTargetSpeedFraction(),
         )
+
+    def begin_poses(self) -> None:
+        """Nothing to do: servoj and servol go together."""
 
     def servo_joints(self, q: np.ndarray) -> bool:
         """Stream a joint target (6,) rad."""
@@ -174,10 +206,10 @@ def _ask(settings: LinkSettings) -> str:
         raise local_control()
     mode = _dashboard(settings.host, "robotmode").upper()
     if "RUNNING" not in mode:
-        raise UrFault(f"{mode}: switch the arm on and release its brakes at the pendant; then it is connected to")
+        raise ArmFault(f"{mode}: switch the arm on and release its brakes at the pendant; then it is connected to")
     status = _dashboard(settings.host, "safetymode").upper()
     if not any(name in status for name in ("NORMAL", "REDUCED")):
-        raise UrFault(f"{status}: end the stop at the pendant; then it is connected to")
+        raise ArmFault(f"{status}: end the stop at the pendant; then it is connected to")
     return found[0]
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from arm_control.drivers.streaming.gripper import GripperMove
 from grasp_core.errors import ErrorCode, ExecutionError
 from grasp_core.gripper import Gripper
 
@@ -36,23 +37,12 @@ _FAULTS = {
 }
 
 
-class GripperMove:
-    """One command: opening in m; ``reached`` or ``stalled``, or ``failure``, when it has ended."""
+class _Command(GripperMove):
+    """Opening, speed and force in counts."""
 
     def __init__(self, count: int, speed: int, force: int) -> None:
+        super().__init__()
         self.count, self.speed, self.force = count, speed, force
-        self.reached = self.stalled = False
-        self.failure = ""
-        self._event = threading.Event()
-
-    def end(self, reached: bool = False, stalled: bool = False, failure: str = "") -> None:
-        """Called by the gripper, once."""
-        self.reached, self.stalled, self.failure = reached, stalled, failure
-        self._event.set()
-
-    def wait(self, timeout: float) -> bool:
-        """Whether it has ended within ``timeout`` s."""
-        return self._event.wait(timeout)
 
 
 class RobotiqGripper:
@@ -65,8 +55,8 @@ class RobotiqGripper:
         self._host, self._gripper, self._log = host, gripper, log
         self._lock = threading.Lock()
         self._count: int | None = None
-        self._next: GripperMove | None = None
-        self._current: GripperMove | None = None
+        self._next: _Command | None = None
+        self._current: _Command | None = None
         self._closing = threading.Event()
         self._wake = threading.Event()
         self.problem = "not connected yet"
@@ -85,7 +75,7 @@ class RobotiqGripper:
         """Go to an opening in m with at most ``force`` N (0: the profile's default; clipped to what it can)."""
         g = self._gripper
         share = (g.max_width - width) / (g.max_width - g.min_width)
-        move = GripperMove(
+        move = _Command(
             round(OPEN + float(np.clip(share, 0.0, 1.0)) * (CLOSED - OPEN)),
             _byte(g.speed.default, g.speed.min, g.speed.max),
             _byte(force or g.force.default, g.force.min, g.force.max),

@@ -71,7 +71,7 @@ def rig(ros) -> Iterator[SimpleNamespace]:
 
 def ask(client: Client, goal: object) -> SimpleNamespace:
     """Status and result of a goal."""
-    return client.result(client.send(goal), 40.0)
+    return client.result(client.send(goal), 90.0)
 
 
 def q_now(rig: SimpleNamespace) -> np.ndarray:

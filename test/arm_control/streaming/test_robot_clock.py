@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from arm_control.drivers.ur.clock import RobotClock
+from arm_control.drivers.streaming.clock import RobotClock
 
 OFFSET = 1_700_000_000_000_000_000
 

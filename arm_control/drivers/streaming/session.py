@@ -1,6 +1,6 @@
 """The process that talks to the robot: one connection, cycle by cycle, until it breaks or the driver ends it.
 
-Run as `python -m arm_control.drivers.ur.session FD`; the first message on that pipe is the `LinkSettings` and limits.
+Run as `python -m arm_control.drivers.streaming.session FD`; the first message on that pipe is the `SessionSettings`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from arm_control.cancel import Cancelled
-from arm_control.drivers.ur import messages as m
-from arm_control.drivers.ur.faults import RobotState, UrFault, judge
-from arm_control.drivers.ur.link import LinkSettings, UrLink
-from arm_control.drivers.ur.servo import PoseStream
+from arm_control.drivers.streaming import messages as m
+from arm_control.drivers.streaming.faults import ArmFault, ArmState, LinkFault
+from arm_control.drivers.streaming.link import Link, LinkSettings
+from arm_control.drivers.streaming.servo import PoseStream
 from grasp_core.errors import ErrorCode, ExecutionError, SeegraspError
 from grasp_core.follower import Goal, Outcome, TrajectoryFollower
 
@@ -29,7 +29,6 @@ _REPORT = 0.0075  # s between updates of the driver: 125 Hz
 _ALIVE = 0.0075  # s between kicks of the robot's watchdog while nothing moves
 _STILL = 0.01  # rad/s
 _REST = 0.5  # s after the end of a motion in which the arm comes to rest under the servo
-_LATE = 0.001  # s
 _QUIT = 2.0  # s for braking at the end
 _PRIORITY = 60  # of SCHED_FIFO, where the system allows it
 _OUTCOMES = {
@@ -55,7 +54,7 @@ class SessionSettings:
 class Session:
     """Follows trajectories and streams poses over one link, and reports."""
 
-    def __init__(self, link: UrLink, pipe: Connection, settings: SessionSettings) -> None:
+    def __init__(self, link: Link, pipe: Connection, settings: SessionSettings) -> None:
         self._link, self._pipe = link, pipe
         state = link.next()
         self._follower = TrajectoryFollower(state.q, settings.joints, settings.deceleration)
@@ -67,13 +66,14 @@ class Session:
         self._arrived = 0.0  # s at rest at the servo's target
         self._servoing = False
         self._moved = 0.0  # steady time of the last motion
-        self._fault: UrFault | None = None
+        self._fault: ArmFault | None = None
         self._reported = self._kicked = self._woken = 0.0
         self._late = self._cycles = 0
         self._quit = 0.0
+        self._allowed = settings.link.late
 
     def run(self) -> None:
-        """Until the driver wants an end; UrFault and LinkFault end it, too."""
+        """Until the driver wants an end; ArmFault and LinkFault end it, too."""
         while True:
             state = self._link.next()
             now = time.monotonic()
@@ -84,11 +84,12 @@ class Session:
                     state = self._resume(state)
                 else:
                     self._take(message, state)
-            self._fault = self._fault or judge(state)
+            self._fault = self._fault or self._link.judge(state)
             if self._fault is not None:
                 self._stopped(state)
             else:
                 self._drive(state, now, dt)
+            self._report_gripper()
             self._report(state, now)
             if self._quit and (now > self._quit or not (self._busy or self._servoing)):
                 return
@@ -100,7 +101,7 @@ class Session:
     def _count(self, now: float) -> None:
         if self._busy:
             self._cycles += 1
-            self._late += abs(now - self._woken - self._link.period) > _LATE
+            self._late += abs(now - self._woken - self._link.period) > self._allowed
         self._woken = now
 
     # what the driver wants
@@ -114,20 +115,24 @@ class Session:
             found.append(m.Quit())
         return found
 
-    def _take(self, message: object, state: RobotState) -> None:
+    def _take(self, message: object, state: ArmState) -> None:
         if isinstance(message, m.Aim):
             if self._stream is not None:
                 self._stream.aim(message.T_base_tcp, message.time)
         elif isinstance(message, m.Follow | m.Servo):
             self._start(message, state)
+        elif isinstance(message, m.Grip) and self._link.gripper is not None:
+            self._link.gripper.move(message.number, message.width, message.force)
+        elif isinstance(message, m.HaltGripper) and self._link.gripper is not None:
+            self._link.gripper.halt()
         elif isinstance(message, m.Cancel):
             self._cancel(message.number)
         elif isinstance(message, m.Quit) and not self._quit:
             self._quit = time.monotonic() + _QUIT
             self._brake("the driver ends")
 
-    def _start(self, message: m.Follow | m.Servo, state: RobotState) -> None:
-        self._fault = self._fault or judge(state)
+    def _start(self, message: m.Follow | m.Servo, state: ArmState) -> None:
+        self._fault = self._fault or self._link.judge(state)
         if self._fault is not None:
             self._end(message.number, self._fault.code, str(self._fault))
         elif self._busy:
@@ -142,6 +147,7 @@ class Session:
             self._goal = (message.number, goal)
             self._follower.follow(goal)
         else:
+            self._link.begin_poses()
             self._servo, self._arrived = message, 0.0
             self._stream = PoseStream(message.limits, state.tcp)
 
@@ -161,32 +167,22 @@ class Session:
         if self._stream is not None:
             self._stream.fail(Cancelled(why))
 
-    def _resume(self, state: RobotState) -> RobotState:
+    def _resume(self, state: ArmState) -> ArmState:
         """Out of a stop, if the robot lets it; the state afterwards."""
         try:
-            if state.safety_mode.name == "PROTECTIVE_STOP":
-                self._link.unlock()
-                state = self._await_normal()
-            problem = judge(state)
-            if problem is not None and "control program" not in str(problem):
-                raise problem
-            self._link.restart()
+            self._send(m.Quiet())
+            self._link.recover(state)
             self._fault = None
             self._send(m.Resumed(""))
-        except UrFault as error:
+        except LinkFault:
+            raise
+        except ArmFault as error:
             self._send(m.Resumed(str(error)))
         return self._link.next()
 
-    def _await_normal(self) -> RobotState:
-        deadline = time.monotonic() + 1.0
-        state = self._link.next()
-        while state.safety_mode.name == "PROTECTIVE_STOP" and time.monotonic() < deadline:
-            state = self._link.next()
-        return state
-
     # moving
 
-    def _stopped(self, state: RobotState) -> None:
+    def _stopped(self, state: ArmState) -> None:
         """The robot stands, or brakes by itself: whatever was wanted is over."""
         number = self._running
         if number is not None:
@@ -195,7 +191,7 @@ class Session:
         self._servoing = False
         self._follower.reset(state.q)
 
-    def _drive(self, state: RobotState, now: float, dt: float) -> None:
+    def _drive(self, state: ArmState, now: float, dt: float) -> None:
         if self._stream is not None:
             self._servoing, self._moved = True, now
             self._link.servo_pose(self._stream.step(now, dt))
@@ -215,7 +211,7 @@ class Session:
             self._kicked = now
             self._link.alive()
 
-    def _finish_goal(self, state: RobotState) -> None:
+    def _finish_goal(self, state: ArmState) -> None:
         if self._goal is None:
             return
         number, goal = self._goal
@@ -249,14 +245,21 @@ class Session:
     def _end(self, number: int, code: ErrorCode, message: str, outcome: Outcome | None = None) -> None:
         self._send(m.Ended(number, code, message, outcome))
 
-    def _report(self, state: RobotState, now: float) -> None:
+    def _report_gripper(self) -> None:
+        if self._link.gripper is not None:
+            for ended in self._link.gripper.ended():
+                self._send(m.Gripped(*ended))
+
+    def _report(self, state: ArmState, now: float) -> None:
         if now - self._reported < _REPORT:
             return
         self._reported = now
         if self._servoing and self._stream is None:
             state = replace(state, setpoint=self._follower.setpoint.q)
         if select.select([], [self._pipe], [], 0)[1]:  # a driver that hangs must not make the arm's stream hang
-            self._send(m.Update(state, "" if self._fault is None else str(self._fault), self._late, self._cycles))
+            fault = "" if self._fault is None else str(self._fault)
+            gripper = None if self._link.gripper is None else self._link.gripper.report()
+            self._send(m.Update(state, fault, self._late, self._cycles, gripper))
 
     def _send(self, message: object) -> None:
         with contextlib.suppress(ConnectionError):  # the driver has ended: `_messages` sees it
@@ -279,8 +282,8 @@ def main() -> None:
     pipe = Connection(int(sys.argv[1]))
     settings: SessionSettings = pipe.recv()
     try:
-        realtime = settings.realtime and _real_time()  # before ur_rtde makes its threads, which inherit it
-        link = UrLink(settings.link)
+        realtime = settings.realtime and _real_time()  # before the library makes its threads, which inherit it
+        link = settings.link.connect()
         pipe.send(m.Connected(link.version, link.period, realtime))
         gc.collect()
         gc.freeze()
@@ -291,7 +294,7 @@ def main() -> None:
     finally:
         pipe.close()
         sys.stdout.flush()
-        os._exit(0)  # ur_rtde's own threads would connect anew, or end the process with a signal
+        os._exit(0)  # the library's own threads could connect anew, or end the process with a signal
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from arm_control.drivers.ur.faults import RobotState
-from arm_control.drivers.ur.servo import ServoLimits
+from arm_control.drivers.streaming.faults import ArmState
+from arm_control.drivers.streaming.servo import ServoLimits
 from grasp_core.errors import ErrorCode
 from grasp_core.follower import Outcome, Tolerances
 from grasp_core.trajectory import Spline
@@ -50,7 +50,21 @@ class Cancel:
 
 @dataclass(frozen=True)
 class Resume:
-    """Unlock a protective stop, and have the control program run again."""
+    """Out of a stop, and ready to move again."""
+
+
+@dataclass(frozen=True)
+class Grip:
+    """Move the gripper to an opening in m with at most ``force`` N (0: the profile's default)."""
+
+    number: int
+    width: float
+    force: float
+
+
+@dataclass(frozen=True)
+class HaltGripper:
+    """Stay at the present opening."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,7 @@ class Quit:
 
 @dataclass(frozen=True)
 class Connected:
-    """Ready; PolyScope's version, period in s, and whether the process runs with real-time priority."""
+    """Ready; the robot's version, period in s, and whether the process runs with real-time priority."""
 
     version: str
     period: float
@@ -72,12 +86,16 @@ class Connected:
 
 @dataclass(frozen=True)
 class Update:
-    """The robot's state, why it must not be moved ("": it may), and how many of the periods were off by over 1 ms."""
+    """The robot's state, why it must not be moved ("": it may), and how many of the periods came late or early.
 
-    state: RobotState
+    ``gripper``: opening in m and problem of one that hangs on the arm's connection.
+    """
+
+    state: ArmState
     fault: str
     late: int
     cycles: int
+    gripper: tuple[float | None, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +106,21 @@ class Ended:
     code: ErrorCode
     message: str = ""
     outcome: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class Gripped:
+    """A move of the gripper has ended."""
+
+    number: int
+    reached: bool
+    stalled: bool
+    failure: str
+
+
+@dataclass(frozen=True)
+class Quiet:
+    """Nothing more is told until the robot has recovered, or has not."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""ServoTo of ur_driver_node: targets of the grasp frame, streamed to the robot within limits."""
+"""ServoTo of a driver node: targets of the grasp frame, streamed to the robot within limits."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.node import Node
 from seegrasp_msgs.action import ServoTo
 
-from arm_control.drivers.ur.driver import Motion, UrDriver
-from arm_control.drivers.ur.messages import Ended
-from arm_control.drivers.ur.servo import ServoLimits, check_target
+from arm_control.drivers.streaming.driver import ArmDriver, Motion
+from arm_control.drivers.streaming.messages import Ended
+from arm_control.drivers.streaming.servo import ServoLimits, check_target
 from grasp_core import se3
 from grasp_core.errors import ErrorCode, InputError, SeegraspError, StaleError
 from grasp_ros import qos
@@ -30,7 +30,7 @@ class ServoServer:
     """One target at a time is followed; a target on the topic counts only while a goal is executed."""
 
     def __init__(
-        self, node: Node, driver: UrDriver, action: str, topic: str, limits: ServoLimits, base_frame: str
+        self, node: Node, driver: ArmDriver, action: str, topic: str, limits: ServoLimits, base_frame: str
     ) -> None:
         """``limits``: the most that goals may ask for."""
         self._node, self._driver, self._limits, self._frame = node, driver, limits, base_frame
@@ -67,7 +67,9 @@ class ServoServer:
             handle.publish_feedback(self._feedback())
         self._motion = None
         if motion.ended is None:
-            return ServoTo.Result(error_code=int(ErrorCode.CANCELLED), error_msg="ur_driver_node is shutting down")
+            return ServoTo.Result(
+                error_code=int(ErrorCode.CANCELLED), error_msg=f"{self._node.get_name()} is shutting down"
+            )
         return self._conclude(handle, motion.ended)
 
     def _conclude(self, handle: ServerGoalHandle, ended: Ended) -> ServoTo.Result:

@@ -1,4 +1,4 @@
-"""The gripper action of ur_driver_node: `GripperCommand` or `ParallelGripperCommand`, as the profile says."""
+"""The gripper action of a driver node: `GripperCommand` or `ParallelGripperCommand`, as the profile says."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 
 from arm_control.drivers.patience import Patience
-from arm_control.drivers.ur.robotiq import RobotiqGripper
+from arm_control.drivers.streaming.gripper import GripperDevice
 from grasp_core.errors import ExecutionError
 from grasp_core.gripper import Gripper
 from grasp_ros.gripper_command import command_kind, target_problem
@@ -25,8 +25,8 @@ class GripperServer:
     A new goal preempts the one that runs. Cancelling stops the fingers where they are.
     """
 
-    def __init__(self, node: Node, robotiq: RobotiqGripper, gripper: Gripper) -> None:
-        self._node, self._robotiq, self._gripper = node, robotiq, gripper
+    def __init__(self, node: Node, device: GripperDevice, gripper: Gripper) -> None:
+        self._node, self._device, self._gripper = node, device, gripper
         self._kind = command_kind(gripper)
         self._server = ActionServer(
             node,
@@ -41,7 +41,7 @@ class GripperServer:
     def _accept(self, goal: Any) -> GoalResponse:
         """The action has no error codes: a goal that makes no sense is rejected, and so is one without a gripper."""
         position, effort = self._kind.target(goal, self._gripper.joint.name)
-        problem = target_problem(position, effort, self._gripper.joint.name) or self._robotiq.problem
+        problem = target_problem(position, effort, self._gripper.joint.name) or self._device.problem
         if not problem:
             return GoalResponse.ACCEPT
         self._node.get_logger().error(problem)
@@ -50,13 +50,13 @@ class GripperServer:
     def _execute(self, handle: ServerGoalHandle) -> Any:
         gripper = self._gripper
         position, effort = self._kind.target(handle.request, gripper.joint.name)
-        move = self._robotiq.move(gripper.width_from_joint(position), effort)
+        move = self._device.move(gripper.width_from_joint(position), effort)
         limit = gripper.max_width / gripper.speed.min + _MARGIN
         patience = Patience(limit, lambda: self._node.get_clock().now().nanoseconds)
         cancelled = False
         while not move.wait(_POLL) and patience.left() > 0 and self._node.context.ok():
             if handle.is_cancel_requested:
-                self._robotiq.halt()
+                self._device.halt()
                 cancelled = True
                 break
             handle.publish_feedback(self._report(self._kind.action.Feedback(), False, False))
@@ -73,7 +73,7 @@ class GripperServer:
 
     def _report(self, message: Any, reached: bool, stalled: bool) -> Any:
         try:
-            position = self._gripper.joint_from_width(self._robotiq.width())
+            position = self._gripper.joint_from_width(self._device.width())
         except ExecutionError:  # lost meanwhile: the client reads the joint states, which have stopped
             position = float("nan")
         self._kind.fill(message, self._gripper.joint.name, position, 0.0)

@@ -13,18 +13,17 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 
-from arm_control.drivers.ur import messages as m
-from arm_control.drivers.ur.faults import LinkFault, RobotState, UrFault, link_lost
-from arm_control.drivers.ur.servo import ServoLimits
-from arm_control.drivers.ur.session import SessionSettings
+from arm_control.drivers.streaming import messages as m
+from arm_control.drivers.streaming.faults import ArmFault, ArmState, LinkFault, link_lost
+from arm_control.drivers.streaming.servo import ServoLimits
+from arm_control.drivers.streaming.session import SessionSettings
 from grasp_core.errors import ErrorCode
 from grasp_core.follower import Tolerances
 from grasp_core.trajectory import Spline
 
 _RETRY = 1.0  # s between two sessions
-_CONNECT = 15.0  # s that connecting may take
 _JOIN = 4.0  # s for a session to brake and end
-_RESUME = 10.0  # s
+_SLACK = 1.0  # s
 
 
 class Motion:
@@ -45,7 +44,7 @@ class Motion:
         self._event.set()
 
 
-class UrDriver:
+class ArmDriver:
     """One robot. Thread-safe.
 
     Args:
@@ -58,7 +57,7 @@ class UrDriver:
         self,
         settings: SessionSettings,
         silence: float,
-        on_update: Callable[[RobotState], None],
+        on_update: Callable[[ArmState], None],
         log: Callable[[str], None],
     ) -> None:
         self._settings, self._silence = settings, silence
@@ -70,19 +69,20 @@ class UrDriver:
         self._resumed: m.Resumed | None = None
         self._answered = threading.Event()
         self._closing = threading.Event()
+        self.on_gripped: Callable[[m.Gripped | None], None] = lambda ended: None  # None: the session has ended
         self.connection: m.Connected | None = None
         self.update: m.Update | None = None
         self.problem = "not connected yet"  # why the arm must not be moved; "": it may
-        self._thread = threading.Thread(target=self._run, name="ur driver", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="arm driver", daemon=True)
         self._thread.start()
 
-    def state(self) -> RobotState:
-        """The newest state; UrFault where there is none, or the arm must not be moved."""
+    def state(self) -> ArmState:
+        """The newest state; ArmFault where there is none, or the arm must not be moved."""
         update = self.update
         if update is None or self.connection is None:
             raise LinkFault(self.problem)
         if self.problem:
-            raise UrFault(self.problem)
+            raise ArmFault(self.problem)
         return update.state
 
     def follow(self, spline: Spline, tolerances: Tolerances) -> Motion:
@@ -95,36 +95,37 @@ class UrDriver:
 
     def aim(self, T_base_tcp: np.ndarray, time: float) -> None:
         """The servo's newest target in base_link, 4x4, seen at steady ``time`` s."""
-        self._send(m.Aim(np.array(T_base_tcp), time))
+        self.send(m.Aim(np.array(T_base_tcp), time))
 
     def cancel(self, motion: Motion) -> None:
         """Brake and hold; the motion ends when the arm stands."""
-        self._send(m.Cancel(motion.number))
+        self.send(m.Cancel(motion.number))
 
     def resume(self) -> str:
-        """After a stop: unlock it if it is a protective one, and be ready again; "" or why not."""
+        """After a stop: be ready again; "" or why not."""
         self._answered.clear()
-        if not self._send(m.Resume()):
+        if not self.send(m.Resume()):
             return self.problem
-        if not self._answered.wait(_RESUME):
+        if not self._answered.wait(self._settings.link.recovering + _SLACK):
             return "no answer from the robot: see the pendant"
         return self._resumed.message
 
     def close(self) -> None:
         """Brake, end the session and the driver."""
         self._closing.set()
-        self._send(m.Quit())
+        self.send(m.Quit())
         self._thread.join(timeout=_JOIN + 1.0)
 
     def _start(self, make: Callable[[int], object]) -> Motion:
         motion = Motion(next(self._numbers))
         with self._lock:
             self._motions[motion.number] = motion
-        if not self._send(make(motion.number)):
+        if not self.send(make(motion.number)):
             self._end(m.Ended(motion.number, ErrorCode.CONTROLLER_UNAVAILABLE, self.problem))
         return motion
 
-    def _send(self, message: object) -> bool:
+    def send(self, message: object) -> bool:
+        """Whether the session got it."""
         with self._lock:
             try:
                 if self._pipe is None or self.connection is None:
@@ -151,12 +152,13 @@ class UrDriver:
             for number, motion in motions.items():
                 motion.end(m.Ended(number, lost.code, lost.message))
             self._tell(lost.message)
+            self.on_gripped(None)
             self._closing.wait(_RETRY)
 
     def _session(self) -> m.Lost:
         """One session from its start to its end: why it has ended."""
         ours, theirs = multiprocessing.Pipe()
-        argv = [sys.executable, "-m", "arm_control.drivers.ur.session", str(theirs.fileno())]
+        argv = [sys.executable, "-m", "arm_control.drivers.streaming.session", str(theirs.fileno())]
         with subprocess.Popen(argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL) as process:
             theirs.close()
             ours.send(self._settings)
@@ -169,7 +171,7 @@ class UrDriver:
                 self._await_end(process)
 
     def _listen(self, pipe: Connection) -> m.Lost:
-        heard, quiet = time.monotonic(), _CONNECT
+        heard, quiet = time.monotonic(), self._settings.link.connecting
         while True:
             try:
                 if not pipe.poll(0.05):
@@ -179,14 +181,13 @@ class UrDriver:
                     continue
                 message = pipe.recv()
             except (EOFError, OSError):
-                return m.Lost(
-                    ErrorCode.CONTROLLER_UNAVAILABLE, "" if self._closing.is_set() else "ur_rtde has ended its process"
-                )
+                why = "" if self._closing.is_set() else f"{self._settings.link.library} has ended its process"
+                return m.Lost(ErrorCode.CONTROLLER_UNAVAILABLE, why)
             heard = time.monotonic()
             if isinstance(message, m.Lost):
                 return message
+            quiet = self._settings.link.recovering if isinstance(message, m.Quiet) else self._silence
             if isinstance(message, m.Connected):
-                quiet = self._silence
                 with self._lock:
                     self.connection = message
             else:
@@ -199,6 +200,8 @@ class UrDriver:
             self._on_update(message.state)
         elif isinstance(message, m.Ended):
             self._end(message)
+        elif isinstance(message, m.Gripped):
+            self.on_gripped(message)
         elif isinstance(message, m.Resumed):
             self._resumed = message
             self._answered.set()

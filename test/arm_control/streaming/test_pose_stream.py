@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arm_control.drivers.ur.servo import PoseStream, ServoLimits, check_target
+from arm_control.drivers.streaming.servo import PoseStream, ServoLimits, check_target
 from grasp_core import se3
 from grasp_core.errors import ErrorCode, InputError, SeegraspError, StaleError
 

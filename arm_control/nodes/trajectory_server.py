@@ -1,4 +1,4 @@
-"""FollowJointTrajectory of ur_driver_node: goals checked as ros2_control does, streamed by the driver."""
+"""FollowJointTrajectory of a driver node: goals checked as ros2_control does, streamed by the driver."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectoryPoint
 
+from arm_control.drivers.streaming.driver import ArmDriver, Motion
+from arm_control.drivers.streaming.faults import ArmFault
+from arm_control.drivers.streaming.messages import Ended
 from arm_control.drivers.trajectory import LINK_LOST
-from arm_control.drivers.ur.driver import Motion, UrDriver
-from arm_control.drivers.ur.faults import UrFault
-from arm_control.drivers.ur.messages import Ended
 from grasp_core.errors import ErrorCode
 from grasp_core.follower import Outcome
 from grasp_core.trajectory import State
@@ -41,7 +41,7 @@ class TrajectoryServer:
     A goal that cannot be executed is accepted and aborted at once, so that its client learns why.
     """
 
-    def __init__(self, node: Node, driver: UrDriver, action: str, limits: Limits) -> None:
+    def __init__(self, node: Node, driver: ArmDriver, action: str, limits: Limits) -> None:
         self._node, self._driver, self._limits = node, driver, limits
         self._server = ActionServer(
             node,
@@ -58,13 +58,13 @@ class TrajectoryServer:
             request = parse_goal(handle.request, self._limits, State.at_rest(self._driver.state().setpoint), now)
         except GoalError as error:
             return self._abort(handle, error.code, str(error))
-        except UrFault as error:
+        except ArmFault as error:
             return self._abort(handle, _failure(error.code), str(error))
         motion = self._driver.follow(request.spline, request.tolerances)
         started = time.monotonic()
         self._attend(handle, motion, started)
         if motion.ended is None:  # the node ends
-            return Result(error_code=Result.INVALID_GOAL, error_string="ur_driver_node is shutting down")
+            return Result(error_code=Result.INVALID_GOAL, error_string=f"{self._node.get_name()} is shutting down")
         return self._finish(handle, motion.ended)
 
     def _attend(self, handle: ServerGoalHandle, motion: Motion, started: float) -> None:
