@@ -244,11 +244,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m grasp_eval.hand_eye_accuracy", description=__doc__)
     parser.add_argument("--seeds", type=int, default=10, help="number of seeds, from 0 (default 10)")
     parser.add_argument("--poses", type=int, nargs="+", default=[15, 30], help="numbers of views (default 15 30)")
+    parser.add_argument("--mode", choices=MODES, nargs="+", default=MODES, help="default: both")
     parser.add_argument("--out", type=Path, default=Path("out/hand_eye"), help="folder (default out/hand_eye)")
     args = parser.parse_args(argv)
     rows: list[dict] = []
     for seed in range(args.seeds):
-        for mode in MODES:
+        for mode in args.mode:
             rows += measure(mode, seed, args.poses)
             print(f"seed {seed} {mode}: {rows[-1]['views']} views", file=sys.stderr, flush=True)
     args.out.mkdir(parents=True, exist_ok=True)
