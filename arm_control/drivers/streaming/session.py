@@ -89,8 +89,12 @@ class Session:
                 self._stopped(state)
             else:
                 self._drive(state, now, dt)
-            self._report_gripper()
+            gripped = [] if self._link.gripper is None else self._link.gripper.ended()
+            if gripped:
+                self._reported = 0.0  # where the fingers have come to rest is told first
             self._report(state, now)
+            for ended in gripped:
+                self._send(m.Gripped(*ended))
             if self._quit and (now > self._quit or not (self._busy or self._servoing)):
                 return
 
@@ -244,11 +248,6 @@ class Session:
 
     def _end(self, number: int, code: ErrorCode, message: str, outcome: Outcome | None = None) -> None:
         self._send(m.Ended(number, code, message, outcome))
-
-    def _report_gripper(self) -> None:
-        if self._link.gripper is not None:
-            for ended in self._link.gripper.ended():
-                self._send(m.Gripped(*ended))
 
     def _report(self, state: ArmState, now: float) -> None:
         if now - self._reported < _REPORT:
