@@ -204,6 +204,8 @@ class ArmDriver:
             self.on_gripped(message)
         elif isinstance(message, m.Resumed):
             self._resumed = message
+            if not message.message:
+                self._tell("")  # who hears of it may send a motion at once
             self._answered.set()
 
     def _await_end(self, process: subprocess.Popen) -> None:

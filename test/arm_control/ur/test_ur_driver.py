@@ -193,7 +193,7 @@ def test_out_of_a_protective_stop_only_when_told(arm: Arm) -> None:
     motion = in_motion(driver)
     robot.say("protective_stop")
     end(motion)
-    wait_for(lambda: driver.problem, "the stop")
+    wait_for(lambda: driver.problem and still(robot), "the stop")
     where = robot.say("state").split("q=")[1]
     assert driver.resume() == ""
     wait_for(lambda: not driver.problem, "the way out")
@@ -226,7 +226,7 @@ def test_local_control_is_named_when_resuming(arm: Arm) -> None:
 
 @pytest.mark.parametrize("command", ["drop", "pull_cable"])
 def test_a_lost_link_ends_the_motion_and_is_made_again(start: Start, command: str) -> None:
-    robot, driver = start(timeout=0.2)
+    robot, driver = start()
     motion = in_motion(driver)
     robot.say(command)
     code, message = end(motion)
