@@ -42,7 +42,7 @@ def ros() -> Iterator[SimpleNamespace]:
             node.destroy_node()
 
 
-def eventually(condition, timeout: float = 10.0, what: str = "") -> None:
+def eventually(condition, timeout: float = 60.0, what: str = "") -> None:
     """Wait until `condition()` holds."""
     deadline = time.monotonic() + timeout
     while not condition():

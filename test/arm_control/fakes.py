@@ -251,27 +251,27 @@ class Client:
     def __init__(self, node: Node, action_type, name: str) -> None:
         self.feedback: list = []
         self.client = ActionClient(node, action_type, name, callback_group=ReentrantCallbackGroup())
-        assert self.client.wait_for_server(10.0)
+        assert self.client.wait_for_server(60.0)
 
     def send(self, goal):
         """The handle of the goal."""
         future = self.client.send_goal_async(goal, feedback_callback=lambda m: self.feedback.append(m.feedback))
-        assert wait_future(future, 5.0), "no answer to the goal"
+        assert wait_future(future, 30.0), "no answer to the goal"
         return future.result()
 
-    def result(self, handle, timeout: float = 20.0) -> SimpleNamespace:
+    def result(self, handle, timeout: float = 60.0) -> SimpleNamespace:
         """Status and result."""
         future = handle.get_result_async()
         assert wait_future(future, timeout), "no result"
         return SimpleNamespace(status=future.result().status, result=future.result().result)
 
-    def call(self, goal, timeout: float = 20.0):
+    def call(self, goal, timeout: float = 60.0):
         """The result of a goal that is accepted."""
         handle = self.send(goal)
         assert handle.accepted
         return self.result(handle, timeout).result
 
-    def wait_stage(self, stage: str, timeout: float = 10.0) -> None:
+    def wait_stage(self, stage: str, timeout: float = 60.0) -> None:
         """Until feedback tells of the stage."""
         deadline = time.monotonic() + timeout
         while not any(f.stage == stage for f in list(self.feedback)):
