@@ -106,7 +106,12 @@ def _run(args: argparse.Namespace) -> int:
             mover.require(args.wait)
         if args.check:
             return _check(args, session, mover, Calibration.load(out).T_parent_child)
-        _collect(args, session, mover, mounted)
+        try:
+            _collect(args, session, mover, mounted)
+        finally:  # views are work: they outlive an arm that fails on the way
+            if session.views:
+                session.all().save(out.with_suffix(".npz"))
+                print(f"{len(session.views)} views kept in {out.with_suffix('.npz')}", flush=True)
         views, urdf = session.all(), source.urdf or arm.urdf_path.read_text()
         return _finish(args, views, board, mounted, arm, out, urdf, args.serial or source.serial)
     finally:
@@ -145,9 +150,6 @@ def _finish(
     serial: str,
 ) -> int:
     """Calculate, tell, keep."""
-    if not args.solve:
-        views.save(out.with_suffix(".npz"))
-        print(f"{len(views)} views kept in {out.with_suffix('.npz')}")
     kinematics = forward(urdf, arm.base_frame, arm.flange_frame, arm.joints) if args.joint_offsets else None
     solution = solve(views, kinematics)
     verdict = judge(solution)

@@ -144,10 +144,9 @@ class Session:
         home = self.source.flange()
         try:
             self._travel(tour, count, mover)
+            self._return(home @ self.T_flange_tcp, mover)
         except KeyboardInterrupt:
             self.say("stopped; calculating with what there is")
-            return
-        self._return(home @ self.T_flange_tcp, mover)
 
     def _return(self, T_base_tcp: np.ndarray, mover: Mover) -> None:
         """Back to the start, straight where that goes. A board in the gripper is not trusted to any other way."""
