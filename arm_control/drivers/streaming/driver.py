@@ -204,7 +204,7 @@ class ArmDriver:
             self.on_gripped(message)
         elif isinstance(message, m.Resumed):
             self._resumed = message
-            if not message.message:
+            if not message.message and self.update is not None:
                 self._tell("")  # who hears of it may send a motion at once
             self._answered.set()
 
