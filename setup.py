@@ -12,6 +12,7 @@ NODES = {
     "arm_node": "arm_control",
     "pick_node": "arm_control",
     "ur_driver_node": "arm_control",
+    "flexiv_driver_node": "arm_control",
     "hand_eye_node": "hand_eye",
 }
 

@@ -1,6 +1,6 @@
 """ur_driver_node: a UR arm and a Robotiq gripper on its controller, behind the interfaces of ur_robot_driver's world.
 
-See `driver_node`, and docs/NODES.md. The robot itself is talked to by `arm_control.drivers.ur`.
+See `driver_base`, and docs/NODES.md. The robot itself is talked to by `arm_control.drivers.ur`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from arm_control.drivers.streaming import messages as m
 from arm_control.drivers.streaming.gripper import GripperDevice
 from arm_control.drivers.ur.link import LinkSettings
 from arm_control.drivers.ur.robotiq import RobotiqGripper
-from arm_control.nodes.driver_node import THREADS, DriverNode
+from arm_control.nodes.driver_base import THREADS, DriverNode
 from grasp_core.errors import ConfigError
 from grasp_ros.runtime import run_node
 

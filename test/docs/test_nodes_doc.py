@@ -2,9 +2,11 @@
 
 import importlib
 import re
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -91,15 +93,28 @@ def bounds(low: float | None, high: float | None, choices: Any) -> str:
     return f"{texts[0]} to {texts[1]}" if all(texts) else f"from {texts[0]}" if texts[0] else ""
 
 
-def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Parameter -> row, as the node's constructor declares them; no ROS graph is joined."""
+def node_class(name: str) -> type[Node]:
     module = importlib.import_module(".".join(NODES[name].relative_to(ROOT).with_suffix("").parts))
     found = [c for c in vars(module).values() if isinstance(c, type) and issubclass(c, Node)]
     (node,) = (c for c in found if c.__module__ == module.__name__)
+    return node
+
+
+def modules(node: type[Node]) -> list[ModuleType]:
+    """Ours in which the node and what it is based on are written."""
+    found = [sys.modules[base.__module__] for base in node.__mro__ if issubclass(base, Node)]
+    return [module for module in found if Path(module.__file__).is_relative_to(ROOT / module.__name__.split(".")[0])]
+
+
+def declared(name: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Parameter -> row, as the node's constructor declares them; no ROS graph is joined."""
+    node = node_class(name)
     recorder = _Recorder()
     for base in (Node, LifecycleNode):
         monkeypatch.setattr(base, "__init__", lambda self, *_, **__: None)
-    monkeypatch.setattr(module, "Params", recorder)
+    for module in modules(node):
+        if hasattr(module, "Params"):
+            monkeypatch.setattr(module, "Params", recorder)
     with pytest.raises(_Declared):
         node()
     return recorder.found
@@ -123,7 +138,7 @@ def test_parameters(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", NODES)
 def test_diagnostics(name: str) -> None:
-    source = NODES[name].read_text(encoding="utf-8")
+    source = "".join(Path(module.__file__).read_text(encoding="utf-8") for module in modules(node_class(name)))
     wanted = {f"{name}: {status}" for status in re.findall(r"iagnostics(?:\(self\))?\.add\(\"(\w+)\"", source)}
     assert wanted, f"{NODES[name]}: no Diagnostics.add found"
     told = {code(cells[0]) for cells in rows(section(DOC, name), "status")}

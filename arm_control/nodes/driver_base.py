@@ -67,6 +67,12 @@ class DriverNode(Node, ABC):
         """Connect; ``silence`` s without a word until a session is ended by force."""
         self._link, self._silence = link, silence
         self._joint_states = self.create_publisher(JointState, self._arm.driver.joint_states, qos.RELIABLE)
+        apart = self._gripper.driver.joint_states
+        self._finger_states = (
+            self.create_publisher(JointState, apart, qos.RELIABLE)
+            if apart not in ("", self._arm.driver.joint_states)
+            else None
+        )
         self._meter, self._last_tf = RateMeter(), 0.0
         self._clock_of_robot = RobotClock(simulated=bool(self.get_parameter("use_sim_time").value))
         urdf = self._arm.urdf_path.read_text(encoding="utf-8")
@@ -138,16 +144,25 @@ class DriverNode(Node, ABC):
         msg = JointState(name=list(self._arm.joints), position=state.q.tolist(), velocity=state.qd.tolist())
         msg.header.stamp = ns_to_stamp(now)
         msg.header.frame_id = self._arm.base_frame
-        position = self._finger()
-        if position is not None:
-            msg.name.append(self._gripper.joint.name)
-            msg.position.append(position)
-            msg.velocity.append(0.0)
+        self._add_finger(msg)
         self._joint_states.publish(msg)
         self._meter.tick()
         if self._feed is not None and abs(state.timestamp - self._last_tf) >= _TF_PERIOD:
             self._last_tf = state.timestamp
             self._feed.publish(state.q, now)
+
+    def _add_finger(self, msg: JointState) -> None:
+        """The gripper's joint, in the arm's message or on the topic that its profile names."""
+        position = self._finger()
+        if position is None:
+            return
+        if self._finger_states is not None:
+            msg = JointState(header=msg.header)
+        msg.name = [*msg.name, self._gripper.joint.name]
+        msg.position = [*msg.position, position]
+        msg.velocity = [*msg.velocity, 0.0]
+        if self._finger_states is not None:
+            self._finger_states.publish(msg)
 
     def _finger(self) -> float | None:
         """Position of the gripper's joint."""
