@@ -18,6 +18,10 @@ _MAX_CELLS = 50_000_000
 _MAX_BLOCK = 0.6  # of a voxel: blocks of 2x2 pixels that are smaller are averaged first
 
 
+class BlindError(InputError):
+    """A depth image that shows next to nothing, as near an object: the camera lives, but there is no cloud."""
+
+
 @dataclass(frozen=True)
 class IngestStats:
     """How many pixels or voxels were left after each step."""
@@ -69,15 +73,15 @@ class Ingest:
     ) -> tuple[Cloud, IngestStats]:
         """The cloud of `depth` (H, W) in m (0, NaN, inf: not measured) and `color` (H, W, 3) uint8 RGB or None.
 
-        InputError: sizes that differ, a depth image with less than 1 % of usable pixels (says what they are instead),
-        T_base_cam that is no rigid transform.
+        InputError: sizes that differ, T_base_cam that is no rigid transform. BlindError: a depth image with less than
+        1 % of usable pixels (says what they are instead).
         """
         T = se3.check(T_base_cam, "T_base_cam")
         depth = _checked_depth(depth, color, camera)
         valid = (depth >= camera.near) & (depth <= camera.far)
         n_valid = int(np.count_nonzero(valid))
         if n_valid < _MIN_VALID * depth.size:
-            raise InputError(_why_invalid(depth, camera, n_valid))
+            raise BlindError(_why_invalid(depth, camera, n_valid))
         clean = np.where(valid, depth, np.float32(0.0))
         keep = valid & ~flying_pixels(clean, self.edge)
         n_smooth = int(np.count_nonzero(keep))

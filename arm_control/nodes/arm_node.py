@@ -27,7 +27,7 @@ from arm_control.moves import named_pose
 from arm_control.nodes.arm_goals import ArmGoals
 from arm_control.nodes.arm_state import ArmState
 from arm_control.nodes.goals import GoalGate
-from arm_control.nodes.heartbeat import Heartbeat, HeartbeatWatch
+from arm_control.nodes.heartbeat import Heartbeat, HeartbeatWatch, LookWatch
 from arm_control.nodes.operator_services import OperatorServices
 from arm_control.nodes.scene import CloudBuffer
 from arm_control.nodes.servo_goal import ServoGoal
@@ -209,7 +209,8 @@ class ArmNode(Node):
         ]
         if timeouts.camera > 0.0:
             todo = "is the camera still connected, and camera_node running? (parameter camera_timeout)"
-            vitals.append(Vital(self.clouds.topic, self.clouds.age, timeouts.camera, ErrorCode.STALE_DATA, todo))
+            looks = LookWatch(self.data, timeouts.looked_topic)
+            vitals.append(Vital(looks.topic, looks.age, timeouts.camera, ErrorCode.STALE_DATA, todo))
         return vitals
 
     def close(self) -> None:
@@ -262,8 +263,9 @@ class _Timeouts:
 
     def __init__(self, params: Params) -> None:
         self.camera = params.declare(
-            "camera_timeout", 2.0, "s without a cloud until a motion is stopped; 0: go on without", 0.0, 60.0
+            "camera_timeout", 2.0, "s without an image until a motion is stopped; 0: go on without", 0.0, 60.0
         )
+        self.looked_topic = params.declare("looked_topic", "camera_node/looked", "what camera_node tells of each image")
         self.tf = params.declare("tf_timeout", 1.0, "s without /tf until a motion is stopped", 0.05, 60.0)
         self.guard_topic = params.declare("guard_topic", "pick_node/heartbeat", "signs of life of the guard, pick_node")
         self.heartbeat = params.declare(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from std_msgs.msg import Bool
+from std_msgs.msg import Bool, Header
 
 from grasp_ros import qos
 
@@ -58,3 +58,20 @@ class HeartbeatWatch:
     def _on_beat(self, msg: Bool) -> None:
         with self._lock:
             self._last, self._busy = time.monotonic(), msg.data
+
+
+class LookWatch:
+    """Listens to what camera_node says of every image that it has handled; thread-safe."""
+
+    def __init__(self, node: Node, topic: str) -> None:
+        self.topic = node.resolve_topic_name(topic)
+        self._last = -float("inf")
+        group = MutuallyExclusiveCallbackGroup()
+        node.create_subscription(Header, topic, self._on_look, qos.SENSOR, callback_group=group)
+
+    def age(self) -> float:
+        """Seconds of steady time since the last image; infinite before the first."""
+        return time.monotonic() - self._last
+
+    def _on_look(self, _: Header) -> None:
+        self._last = time.monotonic()

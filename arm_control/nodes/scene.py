@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import OrderedDict
 
 from rclpy.node import Node
@@ -27,18 +26,12 @@ class CloudBuffer:
         self._limit = limit
         self._lock = threading.Lock()
         self._messages: OrderedDict[int, PointCloud2] = OrderedDict()
-        self._received = -float("inf")
         node.create_subscription(PointCloud2, topic, self._on_cloud, qos.SENSOR)
 
     def newest_stamp(self) -> int | None:
         """Stamp of the newest cloud in ns; None when there is none."""
         with self._lock:
             return next(reversed(self._messages), None)
-
-    def age(self) -> float:
-        """Seconds of steady time since a cloud arrived; infinite before the first."""
-        with self._lock:
-            return time.monotonic() - self._received
 
     def at(self, stamp: int, tolerance: float = 0.1) -> Cloud:
         """The cloud stamped `stamp` ns, or the nearest within `tolerance` s; StaleError when there is none."""
@@ -64,7 +57,6 @@ class CloudBuffer:
     def _on_cloud(self, msg: PointCloud2) -> None:
         stamp = stamp_to_ns(msg.header.stamp)
         with self._lock:
-            self._received = time.monotonic()
             newest = next(reversed(self._messages), None)
             if newest is not None and stamp < newest:
                 self._messages.clear()  # time was set back: what was seen before belongs to another run

@@ -82,6 +82,7 @@ def decode(
     stability_weight: float = 1.0,
     min_score: float = 0.0,
     floor: float = -torch.inf,
+    neighbours: float = 0.0,
 ) -> Candidates:
     """The best grasps of each seed that the gripper can take, seed after seed, best first.
 
@@ -97,7 +98,9 @@ def decode(
         stability_weight: the score is multiplied by the stability to the power of this.
         min_score: grasps with less after that are dropped.
         floor: grasps that bring any corner of the gripper below this height are left out, m.
+        neighbours: how much the scores next to a grasp's count against its own, see ``steadied``.
     """
+    score = steadied(score, neighbours)
     m, shape = len(seeds), score.shape[1:]
     steady = stability[..., None].expand_as(score)
     R = torch.as_tensor(template.rotations().copy(), dtype=torch.float32, device=score.device)[views]
@@ -114,6 +117,21 @@ def decode(
     t = seeds[row] + R[:, :, 2] * depth[step, None]
     where = (row, view, angle, step)
     return Candidates(R, t, opening[where], depth[step], best[row, rank], steady[where], row, rank)
+
+
+def steadied(score: Tensor, neighbours: float) -> Tensor:
+    """Scores (..., ANGLES, DEPTHS) averaged with those of the next angles and depths, which count ``neighbours`` each.
+
+    A grasp that is good only just so fails when camera, arm or object are a little off. Less deep than the shallowest
+    there is nothing to hold; deeper than the deepest is taken to be as good.
+    """
+    if neighbours == 0.0:
+        return score
+    share = 1.0 / (1.0 + 2.0 * neighbours)
+    score = share * score + neighbours * share * (score.roll(1, -2) + score.roll(-1, -2))
+    shallower = torch.cat([torch.zeros_like(score[..., :1]), score[..., :-1]], dim=-1)
+    deeper = torch.cat([score[..., 1:], score[..., -1:]], dim=-1)
+    return share * score + neighbours * share * (shallower + deeper)
 
 
 def lowest(up: Tensor, height: Tensor, opening: Tensor, gripper: Gripper) -> Tensor:

@@ -27,6 +27,7 @@ class DenseParams(StrictModel):
         views_per_seed: approaches looked at from one seed.
         tries_per_seed: grasps of one seed that are tried, best first, until one is free; at most one is kept.
         clearance: the opening is the width that the network gives and this on either side.
+        neighbours: how much the scores next to a grasp's, in angle and depth, count against its own; 0: not at all.
         stability_weight: exponent of the stability in the score; 0 ignores it.
         min_score: worse grasps are dropped.
         tip_clearance: no part of the gripper is nearer to the support.
@@ -47,6 +48,7 @@ class DenseParams(StrictModel):
     views_per_seed: Annotated[int, Field(ge=1, le=8)] = 1
     tries_per_seed: Annotated[int, Field(ge=1, le=60)] = 2
     clearance: NonNegative = CLEARANCE
+    neighbours: NonNegative = 1.0
     stability_weight: NonNegative = 1.0
     min_score: Annotated[float, Field(ge=0, lt=1)] = 0.05
     tip_clearance: NonNegative = 0.004

@@ -10,14 +10,16 @@ from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import PointCloud2
+from std_msgs.msg import Header
 
 from grasp_core.errors import FrameError, InputError, SeegraspError, StaleError
+from grasp_perception.ingest import BlindError
 from grasp_perception.nodes import camera_params
 from grasp_perception.nodes.camera_device import DeviceInput
 from grasp_perception.nodes.camera_input import Frame, Input
 from grasp_perception.nodes.camera_topics import TopicInput
 from grasp_ros import qos
-from grasp_ros.conversions import cloud_to_msg
+from grasp_ros.conversions import cloud_to_msg, ns_to_stamp
 from grasp_ros.diagnostics import ERROR, WARN, Diagnostics, Faults, RateMeter, Report
 from grasp_ros.params import Params
 from grasp_ros.runtime import run_node
@@ -53,6 +55,7 @@ class CameraNode(Node):
 
         self._tf = TfListener(self)
         self._publisher = self.create_publisher(PointCloud2, "~/cloud", qos.SENSOR)
+        self._looked = self.create_publisher(Header, "~/looked", qos.SENSOR)
         self._input: Input
         if p.source == camera_params.TOPICS:
             self._input = TopicInput(self, p, self._faults, self._on_frame, self._reset)
@@ -114,8 +117,14 @@ class CameraNode(Node):
         started = time.perf_counter()
         T_base_cam = self._pose_at(pictures.camera.frame, stamp)
         located = time.perf_counter()
-        cloud, stats = self._ingest(pictures.depth, pictures.color, pictures.camera, T_base_cam, stamp)
+        looked = Header(stamp=ns_to_stamp(stamp), frame_id=pictures.camera.frame)
+        try:
+            cloud, stats = self._ingest(pictures.depth, pictures.color, pictures.camera, T_base_cam, stamp)
+        except BlindError:
+            self._looked.publish(looked)  # near an object that is as it should be: no reason to stop the arm
+            raise
         self._publisher.publish(cloud_to_msg(cloud))
+        self._looked.publish(looked)
         self._last_done = stamp
         self._clouds.tick()
         self._last = {

@@ -15,7 +15,7 @@ from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor, Si
 from rclpy.node import Node
 from seegrasp_msgs.action import DetectGrasps
 from sensor_msgs.msg import JointState, PointCloud2
-from std_msgs.msg import String
+from std_msgs.msg import Header, String
 
 from arm_control.cancel import wait_future
 from arm_control.planning import Exemption, GraspPlan, GraspSearch, HeldObject, Rejection, Trajectory
@@ -191,6 +191,7 @@ class FakeEyes(Node):
     def __init__(self, context: Context) -> None:
         super().__init__("fake_eyes", context=context)
         self._publisher = self.create_publisher(PointCloud2, "/camera_node/cloud", qos.SENSOR)
+        self._looked = self.create_publisher(Header, "/camera_node/looked", qos.SENSOR)
         self.create_timer(0.1, self._publish, callback_group=MutuallyExclusiveCallbackGroup())
         self.reset()
         self.serve()
@@ -207,6 +208,7 @@ class FakeEyes(Node):
 
     def reset(self) -> None:
         self.publish = True
+        self.near = False  # so near an object that the images show nothing
         self.objects = 1
         self.detect_mode = "grasps"  # grasps | hang | an ErrorCode
         self.frame = "base_link"
@@ -217,6 +219,8 @@ class FakeEyes(Node):
     def _publish(self) -> None:
         if self.publish:
             stamp = self.stamp = self.get_clock().now().nanoseconds  # `reset` may clear `self.stamp` meanwhile
+            self._looked.publish(Header(stamp=ns_to_stamp(stamp), frame_id="camera"))
+        if self.publish and not self.near:
             points = box_cloud() if self.objects else floor_cloud()
             self._publisher.publish(cloud_to_msg(Cloud(points, frame="base_link", stamp=stamp)))
 

@@ -266,8 +266,20 @@ def test_a_camera_that_dies_in_motion_stops_the_arm(rig):
     rig.eyes.publish = False
     result = rig.move.result(handle).result
     assert code(result) == "STALE_DATA"
-    assert "/camera_node/cloud" in result.error_msg
+    assert "/camera_node/looked" in result.error_msg
     assert rig.robot.cancelled == 1
+
+
+def test_a_camera_too_near_to_see_stops_nothing(rig):
+    rig.robot.arm_mode = "silent"
+    rig.eyes.near = True
+    handle = rig.move.send(HOME)
+    eventually(lambda: rig.robot.trajectories)
+    newest = rig.arm.clouds.newest_stamp()
+    eventually(lambda: rig.arm.now_ns() - newest > 2.5 * TIMEOUTS["camera_timeout"] * 1e9)
+    assert rig.robot.cancelled == 0
+    call(rig, "arm_node/stop")
+    rig.move.result(handle)
 
 
 def test_tf_that_dies_in_motion_stops_the_arm(rig):

@@ -13,7 +13,7 @@ from grasp_core.gripper import Gripper
 from grasp_learning.engine import hand_opening
 from grasp_perception.dense import post, template
 from grasp_perception.dense.buckets import Buckets
-from grasp_perception.dense.decode import Candidates, decode, distinct_views, lowest
+from grasp_perception.dense.decode import Candidates, decode, distinct_views, lowest, steadied
 from grasp_perception.dense.heads import best_views
 from grasp_perception.detectors import collision
 
@@ -242,3 +242,18 @@ def test_nothing_to_collide_with(count: int) -> None:
     same, inner = post.centred(found, cloud, GRIPPER, 0.02)
     assert torch.equal(same.t, found.t)
     assert not inner.any()
+
+
+def test_scores_are_averaged_over_the_next_angles_and_depths():
+    score = torch.zeros(1, 1, *SHAPE)
+    score[0, 0, 0, 2] = 1.0
+    steady = steadied(score, 1.0)[0, 0]
+    assert steady[[-1, 0, 1], 1:4].flatten().tolist() == pytest.approx([1 / 9] * 9)
+    assert float(steady.sum()) == pytest.approx(1.0)
+    assert torch.equal(steadied(score, 0.0), score)
+
+
+def test_the_shallowest_grasp_loses_and_the_deepest_does_not():
+    steady = steadied(torch.ones(1, 1, *SHAPE), 1.0)[0, 0]
+    assert steady[:, 0].tolist() == pytest.approx([2 / 3] * template.ANGLES)
+    assert steady[:, 1:].flatten().tolist() == pytest.approx([1.0] * template.ANGLES * (len(template.DEPTHS) - 1))
