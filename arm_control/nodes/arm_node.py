@@ -175,7 +175,7 @@ class ArmNode(Node):
 
     def require_planner(self, cancel: CancelToken) -> MotionPlanner:
         """The planner, waiting a little for the URDF; ConfigError."""
-        wait_until(lambda: bool(self._urdf), _URDF_TIMEOUT, cancel)
+        wait_until(lambda: bool(self._urdf) or self._planner is not None, _URDF_TIMEOUT, cancel)
         wait_until(lambda: not self._starting, _PLANNER_TIMEOUT, cancel)
         if self._planner is None:
             raise ConfigError(self._planner_error)
