@@ -27,6 +27,7 @@ WORDS = {
     records.CLOSED_ON_NOTHING: "closed on nothing",
     records.DROPPED_IN_LIFT: "dropped in the lift",
     records.DROPPED_IN_SHAKE: "dropped when shaken",
+    records.SLIPPED: "held, but it slipped in the hand",
     records.WRONG_OBJECT: "held, but not the target",
     records.UNPHYSICAL: "something that cannot happen in the world",
     records.CLEARED: "nothing left to take out",
