@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from grasp_core.errors import InputError
 from grasp_eval.results import write_atomic
+from grasp_learning.archives import ABOUT, read_archive
 from grasp_learning.object_labels import PER_POINT, ObjectLabels
 
 FORMAT = "seegrasp object labels 1"
 SUFFIX = ".npz"
-ABOUT = "about"  # JSON: format, name, digest
+AGAIN = "`seegrasp learn labels` makes it again"
 ARRAYS = {  # field of ObjectLabels -> (dtype, shape of what belongs to a point; None: one for all)
     "points": (np.float32, (3,)),
     "normals": (np.float32, (3,)),
@@ -60,19 +59,7 @@ def load_labels(path: str | Path, digest: str | None = None) -> ObjectLabels:
         LabelsError: it cannot be read, or holds something else.
     """
     path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file[ABOUT]))
-            arrays = {name: file[name] for name in ARRAYS}
-    except OSError as error:
-        raise LabelsError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        text = " ".join(str(error).split())
-        raise LabelsError(
-            f"{path}: not a whole file of labels ({text}); `seegrasp learn labels` makes it again"
-        ) from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise LabelsError(f"{path}: not of the format {FORMAT!r}; `seegrasp learn labels` makes it again")
+    about, arrays = read_archive(path, ARRAYS, FORMAT, "labels", AGAIN, LabelsError)
     _check(path, arrays)
     if digest is not None and about.get("digest") != digest:
         raise StaleLabels(f"{path}: labels of another recipe; `seegrasp learn labels` makes them again")

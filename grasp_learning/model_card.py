@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from grasp_learning.scenes.scene_files import ABOUT, AGAIN, ScenesError, scene_path
+from grasp_learning.archives import ABOUT
+from grasp_learning.scenes.scene_files import AGAIN, ScenesError, scene_path
 from grasp_learning.training.recipe import Recipe
 from grasp_learning.training.validation import MEASURES
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +13,11 @@ from numpy.typing import NDArray
 
 from grasp_core.errors import InputError
 from grasp_eval.results import write_atomic
+from grasp_learning.archives import ABOUT, read_archive
 from grasp_learning.object_labels import NO_GRASP
 from grasp_perception.dense.template import ANGLES, DEPTHS, VIEWS
 
 FORMAT = "seegrasp scene 1"
-ABOUT = "about"  # JSON
 CODES = ANGLES * len(DEPTHS)  # candidates of a point and an approach view
 POINT_STEP = 0.00005  # m, of stored points: +-1.6 m fit into 16 bits
 NORMAL_STEP = 1.0 / 127.0
@@ -189,17 +187,7 @@ def load_scene(path: str | Path, digest: str | None = None) -> SceneSample:
         ScenesError: it cannot be read, or holds something else.
     """
     path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            about = json.loads(str(file[ABOUT]))
-            arrays = {name: file[name] for name in ARRAYS}
-    except OSError as error:
-        raise ScenesError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile, zlib.error) as error:
-        text = " ".join(str(error).split())
-        raise ScenesError(f"{path}: not a whole file of a scene ({text}); {AGAIN}") from error
-    if not isinstance(about, dict) or about.get("format") != FORMAT:
-        raise ScenesError(f"{path}: not of the format {FORMAT!r}; {AGAIN}")
+    about, arrays = read_archive(path, ARRAYS, FORMAT, "a scene", AGAIN, ScenesError)
     _check(path, arrays, about)
     if digest is not None and about.get("digest") != digest:
         raise StaleScene(f"{path}: a scene of another recipe; {AGAIN}")

@@ -19,7 +19,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from arm_control.cancel import wait_future
 from arm_control.nodes.arm_node import ArmNode
 from arm_control.nodes.pick_node import PickNode
-from grasp_core.errors import ErrorCode
+from grasp_core.errors import ErrorCode, ExecutionError
 from grasp_ros import qos
 from test.arm_control.conftest import eventually
 from test.arm_control.fakes import CELL, Client, FakeEyes, FakePlanner, FakeRobot, candidates
@@ -350,7 +350,7 @@ def test_without_a_required_guard_nothing_moves(ros):
     )
     ros.spin(arm.data)
     publisher = arm.data.create_publisher(Bool, "nobody/heartbeat", qos.RELIABLE)
-    with pytest.raises(Exception, match="no motion without /nobody/heartbeat") as error:
+    with pytest.raises(ExecutionError, match="no motion without /nobody/heartbeat") as error:
         arm.safety.watchdog.begin()
     assert error.value.code == ErrorCode.STOPPED
 
@@ -358,7 +358,7 @@ def test_without_a_required_guard_nothing_moves(ros):
         publisher.publish(Bool())
         try:
             arm.safety.watchdog.begin()
-        except Exception:
+        except ExecutionError:
             return False
         return True
 
