@@ -62,9 +62,10 @@ def make_batch(
     on_object = _mean(scenes, owner >= 0) > 0.5
     label, seeds, first = [], [], 0
     voxel_owner = _highest(scenes, owner)
-    for (sample, _), look, part in zip(samples, looks, scenes.scenes(), strict=True):
+    for (sample, index), look, part in zip(samples, looks, scenes.scenes(), strict=True):
         points, owners = scenes.points[part].numpy(), np.where(on_object[part], voxel_owner[part], -1)
-        near, distance = nearest_labels(points, owners, sample.labels, look, recipe.match)
+        seen = facing(sample.labels, sample.views[index].camera)
+        near, distance = nearest_labels(points, owners, sample.labels, seen, look, recipe.match)
         seeds.append(draw_seeds(near, distance, graspable(sample.labels), recipe, rng) + part.start)
         label.append(np.where(near < 0, -1, near + first))
         first += len(sample.labels.points)
@@ -80,22 +81,32 @@ def make_batch(
     )
 
 
+def facing(labels: SceneLabels, camera: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which label points (P,) turn their front to the camera (3,); through a thin wall others would be near, too."""
+    return ((camera - labels.points) * labels.normals).sum(1) > 0.0
+
+
 def nearest_labels(
-    points: NDArray[np.float32], owner: NDArray[np.int16], labels: SceneLabels, look: Augmented, reach: float
+    points: NDArray[np.float32],
+    owner: NDArray[np.int16],
+    labels: SceneLabels,
+    seen: NDArray[np.bool_],
+    look: Augmented,
+    reach: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The label point nearest to each of the points (V, 3), of the same owner (V,) and within ``reach``.
+    """Among the label points that are ``seen`` (P,) the nearest to each of the points (V, 3), of its owner (V,).
 
     Returns:
-        index (V,), -1 where there is none, and distance (V,), m, inf there.
+        index (V,), -1 where there is none within ``reach``, m, and distance (V,), m, inf there.
     """
     index = np.full(len(points), -1, dtype=np.int64)
     distance = np.full(len(points), np.inf)
-    rows = np.flatnonzero(owner >= 0)
-    if len(rows) and len(labels.points):
-        tree = cKDTree(np.c_[look.motion(labels.points), _APART * labels.owner])
+    rows, known = np.flatnonzero(owner >= 0), np.flatnonzero(seen)
+    if len(rows) and len(known):
+        tree = cKDTree(np.c_[look.motion(labels.points[known]), _APART * labels.owner[known]])
         far, found = tree.query(np.c_[points[rows], _APART * owner[rows]], distance_upper_bound=reach)
         hit = np.isfinite(far)
-        index[rows[hit]], distance[rows[hit]] = found[hit], far[hit]
+        index[rows[hit]], distance[rows[hit]] = known[found[hit]], far[hit]
     return index, distance
 
 

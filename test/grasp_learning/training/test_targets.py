@@ -8,7 +8,7 @@ import torch
 
 from grasp_learning.object_labels import FRICTION_STEP, NO_GRASP, WIDTH_STEP
 from grasp_learning.training.augmentation import Motion, augment, unchanged
-from grasp_learning.training.batches import Batch, augmented_batch, draw_seeds, make_batch, nearest_labels
+from grasp_learning.training.batches import Batch, augmented_batch, draw_seeds, facing, make_batch, nearest_labels
 from grasp_learning.training.label_table import LabelTable
 from grasp_learning.training.mapping import template_maps
 from grasp_perception.dense.template import ANGLES, DEPTHS, VIEWS, rotations, views
@@ -125,12 +125,27 @@ def test_labels_of_another_object_are_not_taken() -> None:
     scene = sample(0)
     points = scene.labels.points[:50]
     look = unchanged(scene.views[0], 0.0)
-    near, distance = nearest_labels(points, np.zeros(50, np.int16), scene.labels, look, 0.006)
+    every = np.ones(len(scene.labels.points), dtype=bool)
+    near, distance = nearest_labels(points, np.zeros(50, np.int16), scene.labels, every, look, 0.006)
     assert (near == np.arange(50)).all()
     np.testing.assert_allclose(distance, 0, atol=1e-6)
-    other, far = nearest_labels(points, np.ones(50, np.int16), scene.labels, look, 0.006)
+    other, far = nearest_labels(points, np.ones(50, np.int16), scene.labels, every, look, 0.006)
     assert (other == -1).all()
     assert np.isinf(far).all()
+
+
+def test_labels_behind_a_thin_wall_are_not_taken() -> None:
+    scene = sample(0)
+    points, normals = scene.labels.points, scene.labels.normals
+    seen = facing(scene.labels, points[0] + 0.5 * normals[0])
+    assert seen[0]
+    assert not facing(scene.labels, points[0] - 0.5 * normals[0])[0]
+    owner = np.full(1, scene.labels.owner[0])
+    look = unchanged(scene.views[0], 0.0)
+    near, _ = nearest_labels(points[:1], owner, scene.labels, seen, look, 0.006)
+    assert near[0] == 0
+    near, _ = nearest_labels(points[:1], owner, scene.labels, ~seen, look, 0.05)
+    assert near[0] != 0
 
 
 def test_seeds_are_the_nearest_voxels_and_mostly_good() -> None:
