@@ -209,6 +209,27 @@ def test_real_arms_begin_unarmed_slow_and_guarded() -> None:
     for name in ("ur5_realsense", "flexiv_realsense"):
         arm = next(p for p in resolve(load(name), {}) if p.name == "arm_node").parameters
         assert (arm["armed"], arm["speed"], arm["require_guard"]) == (False, 0.1, True)
+        assert arm["planner"] == "move_group"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "started"),
+    [
+        ("ur5_realsense", ["robot_ip:=10.0.0.2"], {"ur_robot_driver", "ur_moveit"}),
+        ("ur5_realsense", ["robot_ip:=10.0.0.2", "motion:=builtin"], {"ur_robot_driver"}),
+        ("ur5_realsense", ["robot_ip:=10.0.0.2", "driver:=rtde"], {"ur_moveit"}),
+        ("flexiv_realsense", ["robot_sn:=Rizon4-1"], {"flexiv_driver_and_moveit"}),
+        ("flexiv_realsense", ["robot_sn:=Rizon4-1", "motion:=builtin"], {"flexiv_driver"}),
+        ("flexiv_realsense", ["robot_sn:=Rizon4-1", "driver:=rdk"], set()),
+    ],
+)
+def test_drivers_are_started_with_the_planner_that_is_chosen(
+    name: str, arguments: list[str], started: set[str]
+) -> None:
+    chosen = dict(argument.split(":=") for argument in [*arguments, "start_drivers:=true"])
+    plans = {plan.name: plan.arguments for plan in resolve(load(name), chosen) if plan.arguments}
+    assert plans.keys() - {"realsense_camera"} == started
+    assert all(plan[:2] == ("ros2", "launch") for plan in plans.values())
 
 
 def test_a_namespace_is_that_of_every_node() -> None:
