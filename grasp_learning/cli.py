@@ -11,6 +11,7 @@ COMMANDS = {
     "labels": ("grasp_learning.labels_command:main", "dense grasp labels of objects, one file for each"),
     "scenes": ("grasp_learning.scenes_command:main", "scenes to learn from, one file for each"),
     "train": ("grasp_learning.training.command:main", "train the dense network on scenes"),
+    "calibrate": ("grasp_learning.calibrate_command:main", "what the scores of a trained network mean"),
     "export": ("grasp_learning.export_command:main", "weights and model card of a run, for the detector dense"),
     "check": ("grasp_learning.check_command:main", "how often labels and the physics of the free hand agree"),
 }

@@ -21,6 +21,7 @@ from grasp_learning.training.validation import validation_batches
 from grasp_perception.dense import weights
 from grasp_perception.dense.inputs import Encoded
 from grasp_perception.dense.model import DenseModel
+from grasp_perception.dense.ranking import Ranking
 
 MOST_BYTES = 30_000_000  # what a repository carries without complaint
 DTYPES = {"float32": torch.float32, "float16": torch.float16}
@@ -38,6 +39,8 @@ def main(argv: Sequence[str]) -> int:
     except (SeegraspError, SaveError) as error:
         print(f"seegrasp learn export: {error}", file=sys.stderr)
         return 1
+    if not RunFolder(args.run).ranking.exists():
+        print("its scores are not calibrated: `seegrasp learn calibrate` first (docs/LEARNING.md)", file=sys.stderr)
     print(f"{path}, {path.stat().st_size / 1e6:.1f} MB; {path.with_suffix('.md')}")
     return 0
 
@@ -60,7 +63,8 @@ def export(run: RunFolder, out: Path, scenes: Scenes, precision: str) -> Path:
     if state is None:
         raise TrainingError(f"{run.checkpoint}: no such checkpoint; `seegrasp learn train --out {run.path}` makes it")
     recipe, scenes = load_model(run.recipe, Recipe), run.kept(scenes)
-    model = DenseModel(recipe.network).eval()
+    ranking = load_model(run.ranking, Ranking) if run.ranking.exists() else Ranking()
+    model = DenseModel(recipe.network.model_copy(update={"ranking": ranking})).eval()
     model.load_state_dict(state["average"])
     dtype = DTYPES[precision]
     if dtype is not torch.float32:
@@ -83,7 +87,7 @@ def export(run: RunFolder, out: Path, scenes: Scenes, precision: str) -> Path:
     made = [ScenesMade.of(scenes.folder, scenes.names), ScenesMade.of(scenes.held_out, scenes.held_out_names)]
     digest = hashlib.sha256(data).hexdigest()
     facts = Facts(
-        out.name, digest, len(data), precision, numbers, state["step"], recipe, *made, validation, commit
+        out.name, digest, len(data), precision, numbers, state["step"], recipe, ranking, *made, validation, commit
     )  # fmt: skip
     write_atomic(out.with_suffix(".md"), card(facts))
     return out

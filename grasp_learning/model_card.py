@@ -16,6 +16,7 @@ from grasp_learning.archives import ABOUT
 from grasp_learning.scenes.scene_files import AGAIN, ScenesError, scene_path
 from grasp_learning.training.recipe import Recipe
 from grasp_learning.training.validation import MEASURES
+from grasp_perception.dense.ranking import Ranking
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Facts:
     """What a card tells.
 
     sha256: of the file. size: in bytes. precision: of its numbers. parameters: how many. step: of the checkpoint.
-    trained_on, held_out: scenes. validation: step and measures. commit: of the code.
+    ranking: what scores mean. trained_on, held_out: scenes. validation: step and measures. commit: of the code.
     """
 
     file: str
@@ -63,6 +64,7 @@ class Facts:
     parameters: int
     step: int
     recipe: Recipe
+    ranking: Ranking
     trained_on: ScenesMade
     held_out: ScenesMade
     validation: tuple[int, dict[str, float]]
@@ -90,8 +92,7 @@ def card(facts: Facts) -> str:
 Grasps for parallel grippers of at most {stroke} stroke, from one depth image of objects on a flat support or in a
 bin: `seegrasp bench clutter --detector dense`, `detector:=dense`. Input is a cloud in the base frame (z up, 5 mm
 voxels) and, if known, where the camera stands; colour is not used. Output is a pose, an opening, a score and a
-stability for each grasp. A score is for ranking; how well it tells the probability of success, the benchmark measures
-(docs/RESULTS.md).
+stability for each grasp. {_scores(facts.ranking)}
 
 ## Data
 
@@ -124,6 +125,16 @@ On the scenes held out, at step {step}:
 - Uniform density is assumed: the centre of mass of something filled unevenly is guessed wrong.
 - Nothing here keeps anybody safe. Grasps are proposals, which planner, force limits and people must check.
 """
+
+
+def _scores(ranking: Ranking) -> str:
+    if ranking == Ranking():
+        return "Scores are not calibrated: they are for ranking."
+    weights = ", ".join(f"{name} {value:.2f}" for name, value in ranking.model_dump().items())
+    return (
+        f"Scores are probabilities of success, fitted to grasps\nexecuted on the benchmark bed with the objects of "
+        f"`procedural-val` ({weights})."
+    )
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -60,6 +60,11 @@ class RunFolder:
         return self.path / "weights.safetensors"
 
     @property
+    def ranking(self) -> Path:
+        """What the scores of those weights mean."""
+        return self.path / "ranking.yaml"
+
+    @property
     def metrics(self) -> Path:
         """One JSON object a line."""
         return self.path / "metrics.jsonl"

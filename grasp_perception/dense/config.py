@@ -8,6 +8,7 @@ from typing_extensions import Self
 
 from grasp_core.config import StrictModel
 from grasp_core.errors import ConfigError
+from grasp_perception.dense.ranking import Ranking
 
 Count = Annotated[int, Field(ge=1, le=4096)]
 Length = Annotated[float, Field(gt=0, le=1)]
@@ -29,6 +30,7 @@ class DenseConfig(StrictModel):
         radius, below, above: the cylinder around a seed: its radius and its ends along the approach.
         samples: points taken from each cylinder.
         max_width: largest opening that the network can ask for; AnyGrasp's and GraspNet-1Billion's 0.1.
+        ranking: what its scores mean; found after training.
     """
 
     voxel: Length = 0.005
@@ -45,6 +47,7 @@ class DenseConfig(StrictModel):
     above: float = 0.04
     samples: Count = 24
     max_width: Length = 0.10
+    ranking: Ranking = Ranking()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -8,8 +8,11 @@ from torch import Tensor
 from grasp_core.grasps import Grasps
 from grasp_core.gripper import Gripper
 from grasp_perception.dense import template
+from grasp_perception.dense.ranking import Ranking
 
 _LEAST_OPENING = 0.002  # m
+_UNSTABLE = 0.01  # no stability counts as less
+_AS_IT_IS = Ranking()
 _APART = 0.45  # rad between the views of a seed: nearer ones are blocked by the same things
 
 
@@ -83,6 +86,7 @@ def decode(
     min_score: float = 0.0,
     floor: float = -torch.inf,
     neighbours: float = 0.0,
+    ranking: Ranking = _AS_IT_IS,
 ) -> Candidates:
     """The best grasps of each seed that the gripper can take, seed after seed, best first.
 
@@ -95,10 +99,11 @@ def decode(
         gripper: whose stroke limits the opening.
         count: how many of each seed.
         clearance: the opening is the width and this on either side, as far as the gripper opens, m.
-        stability_weight: the score is multiplied by the stability to the power of this.
+        stability_weight: the odds of the score are multiplied by the stability to the power of this.
         min_score: grasps with less after that are dropped.
         floor: grasps that bring any corner of the gripper below this height are left out, m.
         neighbours: how much the scores next to a grasp's count against its own, see ``steadied``.
+        ranking: from scores to odds.
     """
     score = steadied(score, neighbours)
     m, shape = len(seeds), score.shape[1:]
@@ -108,7 +113,8 @@ def decode(
     opening = (width + 2.0 * clearance).clamp(min(_LEAST_OPENING, gripper.max_width), gripper.max_width)
     height = seeds[:, 2, None, None, None] + depth * R[..., 2, 2, None]
     possible = (width <= gripper.max_width) & (lowest(R[..., 2, :], height, opening, gripper) >= floor)
-    final = torch.where(possible, score * steady**stability_weight, -1.0).reshape(m, shape.numel())
+    odds = ranking.log_odds(score, depth, width) + stability_weight * steady.clamp(min=_UNSTABLE).log()
+    final = torch.where(possible, odds.sigmoid(), -1.0).reshape(m, shape.numel())
     best, place = final.topk(min(count, shape.numel()), dim=1)
     row, rank = torch.nonzero(best >= max(min_score, 0.0), as_tuple=True)
     flat = place[row, rank]

@@ -22,6 +22,7 @@ from grasp_perception.dense.decode import Candidates, decode, distinct_views
 from grasp_perception.dense.inputs import MAX_POINTS, Encoded, SceneCloud, encode
 from grasp_perception.dense.model import DenseModel
 from grasp_perception.dense.params import DenseParams
+from grasp_perception.dense.ranking import Ranking
 from grasp_perception.dense.sparse import fuse
 from grasp_perception.dense.weights import load, shipped
 from grasp_perception.detectors import scoring, support, usable
@@ -56,6 +57,7 @@ class DenseDetector:
         """
         self.params = DenseParams.create(**params)
         self.model = fuse(model).to(self.params.device).lowered(self.params.dtype)
+        self._ranking = model.config.ranking if self.params.calibrated else Ranking()
         self.timings: dict[str, float] = {}
 
     def detect(self, observation: Observation, gripper: Gripper, region: Box | None = None) -> Grasps:
@@ -113,7 +115,7 @@ class DenseDetector:
             values = (v.unflatten(0, views.shape) for v in (score.sigmoid(), width, stability.sigmoid()))
             return decode(
                 scenes.points[seeds], views, *values, gripper, p.tries_per_seed, p.clearance, p.stability_weight,
-                p.min_score, floor + p.tip_clearance, p.neighbours,
+                p.min_score, floor + p.tip_clearance, p.neighbours, self._ranking,
             )  # fmt: skip
 
     def _usable(self, points: Tensor, floor: float, region: Box | None) -> Tensor:

@@ -28,7 +28,8 @@ class DenseParams(StrictModel):
         tries_per_seed: grasps of one seed that are tried, best first, until one is free; at most one is kept.
         clearance: the opening is the width that the network gives and this on either side.
         neighbours: how much the scores next to a grasp's, in angle and depth, count against its own; 0: not at all.
-        stability_weight: exponent of the stability in the score; 0 ignores it.
+        calibrated: whether the score is the probability of success that was fitted, or that of the network as it is.
+        stability_weight: exponent of the stability in the odds of the score; 0 ignores it.
         min_score: worse grasps are dropped.
         tip_clearance: no part of the gripper is nearer to the support.
         max_shift: farthest that a grasp is shifted to centre it; beyond the clearance a finger may meet what is unseen.
@@ -49,7 +50,8 @@ class DenseParams(StrictModel):
     tries_per_seed: Annotated[int, Field(ge=1, le=60)] = 2
     clearance: NonNegative = CLEARANCE
     neighbours: NonNegative = 1.0
-    stability_weight: NonNegative = 1.0
+    calibrated: bool = True
+    stability_weight: NonNegative = 0.3
     min_score: Annotated[float, Field(ge=0, lt=1)] = 0.05
     tip_clearance: NonNegative = 0.004
     max_shift: NonNegative = CLEARANCE

@@ -22,5 +22,8 @@ def test_measures() -> None:
 
 def test_files() -> None:
     run = RunFolder(Path())
-    files = {path.name for path in (run.recipe, run.scenes, run.checkpoint, run.weights, run.metrics, run.curves)}
+    files = {
+        path.name
+        for path in (run.recipe, run.scenes, run.checkpoint, run.weights, run.ranking, run.metrics, run.curves)
+    }
     assert {code(cells[0]) for cells in rows(TEXT, "file of a run")} == files

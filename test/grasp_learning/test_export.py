@@ -18,6 +18,7 @@ from grasp_learning.training.command import split
 from grasp_learning.training.distributed import Ranks
 from grasp_learning.training.run import Pace, Run, train
 from grasp_perception.dense import weights
+from grasp_perception.dense.ranking import Ranking
 from grasp_perception.detectors import make_detector
 from test.grasp_learning.training.training_scenes import RECIPE, write_scenes
 
@@ -69,6 +70,25 @@ def test_the_card_tells_where_it_is_from(trained: tuple[RunFolder, Path], tmp_pa
         "12 none", f"| `good` | {found['good']:.4f} |", "## Limits", "## Intended use", weights.notes(out)["commit"],
     ]  # fmt: skip
     assert [part for part in expected if part not in text] == []
+
+
+def test_what_scores_mean_goes_with_the_weights(
+    trained: tuple[RunFolder, Path], tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    run, scenes = trained
+    out = tmp_path / "w.safetensors"
+    argv = ["--run", str(run.path), "--scenes", str(scenes), "--out", str(out)]
+    assert export_command.main(argv) == 0
+    assert "its scores are not calibrated: `seegrasp learn calibrate` first" in capsys.readouterr().err
+    assert "Scores are not calibrated" in out.with_suffix(".md").read_text()
+    run.ranking.write_text("{bias: 1.0, score: 1.5, depth: 2.0, thickness: 3.0}")
+    try:
+        assert export_command.main(argv) == 0
+    finally:
+        run.ranking.unlink()
+    assert capsys.readouterr().err == ""
+    assert weights.load(out).config.ranking == Ranking(bias=1.0, score=1.5, depth=2.0, thickness=3.0)
+    assert "Scores are probabilities of success" in out.with_suffix(".md").read_text()
 
 
 def test_half_precision_says_the_same_in_half_the_bytes(

@@ -18,7 +18,7 @@ TABLE_ABOVE_FLOOR = 0.05  # m: VGN's cube starts one finger depth below the tabl
 
 
 def test_what_is_shipped() -> None:
-    assert SHIPPED == ["edge", "giga", "heavy", "seegrasp", "vgn"]
+    assert SHIPPED == ["edge", "explore", "giga", "heavy", "seegrasp", "vgn"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -63,6 +63,13 @@ def test_heavy_looks_as_our_own_protocol_does() -> None:
     )
     assert heavy.motion == own.motion.model_copy(update={"max_slip": 0.02})
     assert (heavy.max_attempts, heavy.rules("single").count) == (1, 1)
+
+
+def test_explore_differs_from_our_own_in_what_is_tried() -> None:
+    explore, own = Protocol.load("explore").model_dump(), Protocol.load("seegrasp").model_dump()
+    differing = {key for key in own if explore[key] != own[key]}
+    assert differing == {"name", "source", "scenes", "max_failures", "max_attempts", "choice"}
+    assert all(own["scenes"][kind] == rules for kind, rules in explore["scenes"].items())
 
 
 def test_vgn() -> None:
@@ -114,7 +121,7 @@ def test_ours() -> None:
 
 
 def test_bad_protocols_say_what_is_wrong(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="edge, giga, heavy, seegrasp, vgn"):
+    with pytest.raises(ConfigError, match="edge, explore, giga, heavy, seegrasp, vgn"):
         Protocol.load("gigga")
     with pytest.raises(ConfigError, match="no scene 'bin'; it has pile, packed"):
         Protocol.load("giga").rules("bin")

@@ -64,13 +64,14 @@ def test_the_best_cell_becomes_its_pose(
     stability = torch.full((1, 1, SHAPE[0]), 0.1)
     stability[0, 0, angle] = steady
     given = one_view(torch.tensor([seed]), [view], scores, torch.full((1, *SHAPE), width))
-    found = decode(*given, stability, GRIPPER).to_grasps("test")
+    found = decode(*given, stability, GRIPPER, stability_weight=1.0).to_grasps("test")
     R = template.rotations()[view, angle]
     np.testing.assert_allclose(found.R[0], R, atol=1e-6)
     np.testing.assert_allclose(found.t[0], np.array(seed) + template.DEPTHS[depth] * R[:, 2], atol=1e-6)
     assert found.depth[0] == pytest.approx(template.DEPTHS[depth])
     assert found.width[0] == pytest.approx(min(width + 0.01, GRIPPER.max_width), rel=1e-5)
-    assert found.score[0] == pytest.approx(score * steady, rel=1e-5)
+    odds = score / max(1.0 - score, 1e-6) * steady
+    assert found.score[0] == pytest.approx(odds / (1.0 + odds), rel=1e-3)
     assert found.stability[0] == pytest.approx(steady)
     found.validate(GRIPPER.max_width)
 
@@ -98,7 +99,7 @@ def test_stability_decides_between_equal_scores() -> None:
     given = one_view(torch.zeros(1, 3), [280], torch.full((1, *SHAPE), 0.8), torch.full((1, *SHAPE), 0.03))
     steady = decode(*given, stability, GRIPPER)
     np.testing.assert_allclose(steady.R[0], template.rotations()[280, 7], atol=1e-6)
-    assert float(steady.score[0]) == pytest.approx(0.72)
+    assert float(steady.score[0]) == pytest.approx(3.6 / 4.6)  # odds 4 x 0.9
     without = decode(*given, stability, GRIPPER, stability_weight=0.0)
     assert float(without.score[0]) == pytest.approx(0.8)
 

@@ -92,7 +92,7 @@ def test_other_ways_to_run(params: dict[str, object]) -> None:
 
 def test_where_the_best_is_in_collision_another_of_the_seed_is_taken() -> None:
     counts = [len(detector(tries_per_seed=n, nms_translation=1e-6).detect(seen(table_with_box()), GRIPPER, REGION))
-              for n in (1, 2, 60)]  # fmt: skip
+              for n in (1, 5, 60)]  # fmt: skip
     assert counts[0] < counts[1] < counts[2] <= 40  # seeds of the small network
 
 
