@@ -31,8 +31,11 @@ class SafetyLimits:
     speed: float = 1.0
 
     def scaling(self, asked: float | None) -> float:
-        """Velocity scaling for the planner: what a goal asked for (None: the profile's default), times `speed`."""
-        return (self.arm.velocity_scaling if asked is None else asked) * self.speed
+        """Velocity scaling for the planner: what a goal asked for, `speed` at most; None: `speed` times the default.
+
+        A goal that asks for a tenth gets it, whether or not the bringup allows more: the two do not multiply.
+        """
+        return self.arm.velocity_scaling * self.speed if asked is None else min(asked, self.speed)
 
     def checked(self, trajectory: Trajectory, fk: Callable[[np.ndarray], np.ndarray]) -> Trajectory:
         """The trajectory, stretched in time where it is faster than allowed.

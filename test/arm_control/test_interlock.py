@@ -286,5 +286,7 @@ def test_grasps_outside_of_the_approach_cone_or_the_workspace_are_left_out():
 
 def test_the_planner_is_asked_for_the_allowed_part_of_the_speed():
     assert limits(0.1).scaling(None) == pytest.approx(0.1 * ARM.velocity_scaling)
-    assert limits(0.1).scaling(0.5) == pytest.approx(0.05)
+    assert limits(0.1).scaling(0.5) == 0.1
+    assert limits(0.1).scaling(0.1) == 0.1  # `seegrasp calibrate --auto` asks for a tenth: not a tenth of a tenth
+    assert limits(0.5).scaling(0.1) == 0.1
     assert replace(limits(), speed=1.0).scaling(1.0) == 1.0
