@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     add("--poses", type=int, metavar="N", help="views to collect (default 15; with --check 6)")
     add("--auto", action="store_true", help="the arm moves itself, through arm_node, after you allowed it")
     add("--yes", action="store_true", help="with --auto or --touch: allow the arm to move without being asked")
-    add("--speed", type=float, default=0.1, help="velocity scaling of the arm's motions, above 0 to 0.5 (default 0.1)")
+    add("--speed", type=float, default=0.1, help="part of the arm's speeds, above 0 to 0.5 (default 0.1)")
     add(
         "--out", metavar="FILE", help="result (default out/calibration/<cell>_<camera>.yaml); the views beside it, .npz"
     )
@@ -128,15 +128,17 @@ def _collect(args: argparse.Namespace, session: Session, mover: Mover, mounted: 
 
 
 def _check(args: argparse.Namespace, session: Session, mover: Mover, X: np.ndarray) -> int:
+    results: list[bool | None] = []  # None: asked for, not measured
     if session.mode == "eye_to_hand" and args.touch is not None:  # then the board lies in the cell
-        good, T_base_board = True, checking.lying(session, X)
+        T_base_board = checking.lying(session, X)
     else:
         found = checking.predict(session, args.poses, mover if args.auto else None, X, args.yes)
-        good, T_base_board = found.good, found.Y
+        results.append(found.good)
+        T_base_board = found.Y
     if args.touch is not None:
-        good = checking.touch(session, mover, T_base_board, args.touch / 1e3, args.yes) and good
-    print("good" if good else "not good")
-    return 0 if good else 1
+        results.append(checking.touch(session, mover, T_base_board, args.touch / 1e3, args.yes))
+    print("not good" if False in results else "not measured" if None in results else "good")
+    return 0 if all(results) else 1
 
 
 def _finish(

@@ -41,10 +41,10 @@ def touch(
     height: float,
     yes: bool,
     ask: Callable[[str], str] = input,
-) -> bool:
+) -> bool | None:
     """Drive the fingertips `height` m over five corners; whether what the user measured there is good.
 
-    Where nobody is there to measure, only what the arm itself tells is printed, and the answer is True.
+    None: nobody measured anything, so only what the arm itself tells was printed.
     """
     tcp = session.T_flange_tcp
     poses = check.touch_poses(T_base_board, session.board.corners, height, session.source.flange() @ tcp)
@@ -65,8 +65,8 @@ def touch(
             measured += _asked(ask)
     mover.go(home, straight=False)
     if not measured:
-        session.say("nothing was measured at the corners: look whether the fingertips stood over them")
-        return True
+        session.say("nothing was measured at the corners: again, at a terminal, with a rule at hand")
+        return None
     rms = float(np.sqrt(np.mean(np.square(measured))))
     session.say(f"fingertips off by {rms:.1f} mm (RMS of {len(measured)} corners), as you measured")
     return rms <= check.GOOD_MM

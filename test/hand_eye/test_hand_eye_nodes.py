@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from tf2_msgs.msg import TFMessage
 
 from grasp_core import se3
 from grasp_core.arm import ArmProfile
+from grasp_core.board import Board
 from grasp_core.calibration import Calibration
 from grasp_core.camera import CameraProfile
 from grasp_core.cell import Cell
@@ -169,6 +172,64 @@ def test_options_that_make_no_sense(options: list[str]):
     with pytest.raises(SystemExit) as ended:
         calibrate.main(options)
     assert ended.value.code == 2
+
+
+class Still:
+    """A session whose arm goes where it is told, and a board that lies below it."""
+
+    T_flange_tcp = np.eye(4)
+    cell, board, source = CELL, Board.load("a4"), None
+
+    def __init__(self, mode: str) -> None:
+        self.mode, self.source = mode, self
+        self.at = se3.make(se3.rpy_matrix(np.pi, 0.0, 0.0), [0.5, 0.0, 0.3])
+
+    def flange(self) -> np.ndarray:
+        return self.at
+
+    def go(self, T_base_tcp: np.ndarray, straight: bool = True) -> None:
+        self.at = T_base_tcp
+
+    def say(self, text: str) -> None:
+        print(text)
+
+
+class Terminal(io.StringIO):
+    """Somebody who types the same every time."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("mode", "predicted", "typed", "word", "code"),
+    [
+        ("eye_to_hand", True, "", "not measured", 1),
+        ("eye_to_hand", True, "1.0", "good", 0),
+        ("eye_to_hand", True, "9.0", "not good", 1),
+        ("eye_in_hand", True, "", "not measured", 1),
+        ("eye_in_hand", False, "", "not good", 1),
+        ("eye_in_hand", True, "1.0", "good", 0),
+        ("eye_in_hand", False, "1.0", "not good", 1),
+    ],
+)
+def test_a_touch_that_nobody_measured_is_not_good(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture,
+    mode: str,
+    predicted: bool,
+    typed: str,
+    word: str,
+    code: int,
+):
+    Y = se3.make(se3.rpy_matrix(np.pi, 0.0, 0.0), [0.4, 0.0, 0.01])
+    monkeypatch.setattr(calibrate.checking, "lying", lambda *_: Y)
+    monkeypatch.setattr(calibrate.checking, "predict", lambda *_: SimpleNamespace(good=predicted, Y=Y))
+    monkeypatch.setattr("sys.stdin", Terminal(f"{typed}\n" * 5))
+    args = calibrate.parser().parse_args(["--check", "--touch", "20", "--yes"])
+    still = Still(mode)
+    assert calibrate._check(args, still, still, np.eye(4)) == code
+    assert capsys.readouterr().out.splitlines()[-1] == word
 
 
 def test_the_mode_follows_from_the_cameras_parent():
