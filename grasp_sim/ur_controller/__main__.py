@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from grasp_core.errors import ConfigError
+from grasp_core.ur_modes import SafetyMode
 from grasp_sim.ur_controller.controller import Controller, ControllerThread
 from grasp_sim.ur_controller.models import MODELS, Version, find_model
 from grasp_sim.ur_controller.process import READY
@@ -75,12 +76,16 @@ def obey(controller: Controller, line: str) -> str:
     if words[0] == "slider" and len(words) == 2:
         controller.registers.slider = float(words[1])
         return "ok"
+    if words[0] == "safety_stop" and len(words) == 2:  # by its number, also one that nobody knows yet
+        controller.stop(SafetyMode(int(words[1])), "asked for")
+        return "ok"
     if words[0] == "state":
         c, q = controller, controller.arm.measured.q.round(4).tolist()
         return f"{c.safety.robot_mode.name} {c.safety.safety_mode.name} still={c.arm.still} time={c.time:.3f} q={q}"
     if words[0] not in COMMANDS:
         return (
-            f"unknown command {words[0]!r}; there are: state, slider SHARE, block_gripper SHARE, {', '.join(COMMANDS)}"
+            f"unknown command {words[0]!r}; there are: state, slider SHARE, block_gripper SHARE, safety_stop MODE, "
+            f"{', '.join(COMMANDS)}"
         )
     COMMANDS[words[0]][1](controller)
     return "ok"

@@ -116,17 +116,18 @@ class Controller:
 
     def protective_stop(self, reason: str = "asked for") -> None:
         """The arm brakes and stays; the program ends."""
-        self._stop(SafetyMode.PROTECTIVE_STOP, reason)
+        self.stop(SafetyMode.PROTECTIVE_STOP, reason)
 
     def emergency_stop(self) -> None:
         """The red button: the arm brakes and loses its power; the program ends."""
-        self._stop(SafetyMode.ROBOT_EMERGENCY_STOP, "the emergency-stop button is pressed")
+        self.stop(SafetyMode.ROBOT_EMERGENCY_STOP, "the emergency-stop button is pressed")
 
     def safeguard_stop(self) -> None:
         """A light curtain or door: the arm brakes; the program ends."""
-        self._stop(SafetyMode.SAFEGUARD_STOP, "the safeguard is open")
+        self.stop(SafetyMode.SAFEGUARD_STOP, "the safeguard is open")
 
-    def _stop(self, mode: SafetyMode, reason: str) -> None:
+    def stop(self, mode: SafetyMode, reason: str) -> None:
+        """Any stop: the arm brakes; the program ends."""
         with self.lock:
             _LOG.warning("%s: %s", mode.name, reason)
             self.arm.brake()

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from grasp_core.ur_modes import RobotMode, SafetyMode
 
-STOPPED = (
-    SafetyMode.PROTECTIVE_STOP,
-    SafetyMode.SAFEGUARD_STOP,
-    SafetyMode.SYSTEM_EMERGENCY_STOP,
-    SafetyMode.ROBOT_EMERGENCY_STOP,
-    SafetyMode.VIOLATION,
-    SafetyMode.FAULT,
-)
+_FREE = (SafetyMode.NORMAL, SafetyMode.REDUCED, SafetyMode.RECOVERY)  # all others are stops
 _STOPPED_DUE_TO_SAFETY = 1 << 10
 _EMERGENCY_STOPPED = 1 << 7
 _BITS = {
@@ -39,12 +32,12 @@ class Safety:
     @property
     def may_move(self) -> bool:
         """Whether the arm is powered, its brakes are released and nothing has stopped it."""
-        return self.robot_mode is RobotMode.RUNNING and self.safety_mode not in STOPPED
+        return self.robot_mode is RobotMode.RUNNING and self.safety_mode in _FREE
 
     @property
     def safety_bits(self) -> int:
         """`safety_status_bits`."""
-        return _BITS[self.safety_mode]
+        return _BITS.get(self.safety_mode, _STOPPED_DUE_TO_SAFETY)
 
     @property
     def powered(self) -> bool:
@@ -59,7 +52,7 @@ class Safety:
 
     def release(self) -> None:
         """The emergency-stop button is pulled out, or the safeguard closed; power and brakes stay as they are."""
-        if self.safety_mode in STOPPED and self.safety_mode is not SafetyMode.PROTECTIVE_STOP:
+        if self.safety_mode not in _FREE and self.safety_mode is not SafetyMode.PROTECTIVE_STOP:
             self.safety_mode, self.reason = SafetyMode.NORMAL, ""
 
     def unlock(self) -> bool:
@@ -73,7 +66,7 @@ class Safety:
         """Power the joints (brakes stay closed), or take the power away."""
         if not on:
             self.robot_mode = RobotMode.POWER_OFF
-        elif self.safety_mode not in STOPPED and not self.powered:
+        elif self.safety_mode in _FREE and not self.powered:
             self.robot_mode = RobotMode.IDLE
 
     def release_brakes(self) -> None:

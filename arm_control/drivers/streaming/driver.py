@@ -158,7 +158,7 @@ class ArmDriver:
     def _session(self) -> m.Lost:
         """One session from its start to its end: why it has ended."""
         ours, theirs = multiprocessing.Pipe()
-        argv = [sys.executable, "-m", "arm_control.drivers.streaming.session", str(theirs.fileno())]
+        argv = [sys.executable, "-m", "arm_control.drivers.streaming.session_process", str(theirs.fileno())]
         with subprocess.Popen(argv, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL) as process:
             theirs.close()
             ours.send(self._settings)

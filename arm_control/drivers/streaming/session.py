@@ -1,16 +1,9 @@
-"""The process that talks to the robot: one connection, cycle by cycle, until it breaks or the driver ends it.
-
-Run as `python -m arm_control.drivers.streaming.session FD`; the first message on that pipe is the `SessionSettings`.
-"""
+"""One connection to the robot, cycle by cycle, until it breaks or the driver ends it."""
 
 from __future__ import annotations
 
 import contextlib
-import gc
-import os
 import select
-import signal
-import sys
 import time
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
@@ -22,7 +15,7 @@ from arm_control.drivers.streaming import messages as m
 from arm_control.drivers.streaming.faults import ArmFault, ArmState, LinkFault
 from arm_control.drivers.streaming.link import Link, LinkSettings
 from arm_control.drivers.streaming.servo import PoseStream
-from grasp_core.errors import ErrorCode, ExecutionError, SeegraspError
+from grasp_core.errors import ErrorCode, SeegraspError
 from grasp_core.follower import Goal, Outcome, TrajectoryFollower
 
 _REPORT = 0.0075  # s between updates of the driver: 125 Hz
@@ -30,7 +23,6 @@ _ALIVE = 0.0075  # s between kicks of the robot's watchdog while nothing moves
 _STILL = 0.01  # rad/s
 _REST = 0.5  # s after the end of a motion in which the arm comes to rest under the servo
 _QUIT = 2.0  # s for braking at the end
-_PRIORITY = 60  # of SCHED_FIFO, where the system allows it
 _OUTCOMES = {
     Outcome.SUCCEEDED: ErrorCode.NONE,
     Outcome.CANCELLED: ErrorCode.CANCELLED,
@@ -261,40 +253,10 @@ class Session:
             self._send(m.Update(state, fault, self._late, self._cycles, gripper))
 
     def _send(self, message: object) -> None:
-        with contextlib.suppress(ConnectionError):  # the driver has ended: `_messages` sees it
-            self._pipe.send(message)
+        tell(self._pipe, message)  # a driver that has ended is seen by `_messages`
 
 
-def _real_time() -> bool:
-    """Ask for real-time priority; whether the system grants it."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(_PRIORITY))
-    except PermissionError:
-        return False
-    return True
-
-
-def main() -> None:
-    """Entry point of the process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver's process ends it, once the arm stands
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    pipe = Connection(int(sys.argv[1]))
-    settings: SessionSettings = pipe.recv()
-    try:
-        realtime = settings.realtime and _real_time()  # before the library makes its threads, which inherit it
-        link = settings.link.connect()
-        pipe.send(m.Connected(link.version, link.period, realtime))
-        gc.collect()
-        gc.freeze()
-        gc.disable()  # the loop makes no cycles, and must not pause
-        Session(link, pipe, settings).run()
-    except ExecutionError as error:
-        pipe.send(m.Lost(error.code, str(error)))
-    finally:
-        pipe.close()
-        sys.stdout.flush()
-        os._exit(0)  # the library's own threads could connect anew, or end the process with a signal
-
-
-if __name__ == "__main__":
-    main()
+def tell(pipe: Connection, message: object) -> None:
+    """To the driver, if it is still there."""
+    with contextlib.suppress(ConnectionError):
+        pipe.send(message)

@@ -158,7 +158,7 @@ class UrLink:
             qd=np.array(receive.getActualQd()),
             tcp=_T_base_baselink @ _matrix(receive.getTargetTCPPose()),
             setpoint=q,
-            robot_mode=RobotMode(max(receive.getRobotMode(), 0)),
+            robot_mode=RobotMode(receive.getRobotMode()),
             safety_mode=SafetyMode(receive.getSafetyMode()),
             runtime_state=RuntimeState(receive.getRuntimeState()),
             speed_scaling=receive.getSpeedScaling() * receive.getTargetSpeedFraction(),

@@ -169,6 +169,8 @@ def test_targets_that_cease_stop_the_arm(arm: Arm) -> None:
         ("protective_stop", "protective stop"),
         ("emergency_stop", "pull the emergency-stop button out"),
         ("safeguard_stop", "close the safeguard"),
+        ("safety_stop 13", "three-position enabling device: hold it in the middle"),
+        ("safety_stop 77", "safety mode UNKNOWN_77: see the pendant"),
         ("power_off", "robot mode is POWER_OFF"),
         ("local", "switch to local control"),
         ("stop_program", "control program on the robot has stopped"),

@@ -1,9 +1,12 @@
 """Every state in which the arm must not be moved has a reason and a way out."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from arm_control.drivers.ur.faults import RobotState, judge
 from grasp_core.errors import ErrorCode
@@ -37,9 +40,18 @@ def test_a_running_robot_may_be_moved(safety_mode: SafetyMode) -> None:
         ({"safety_mode": SafetyMode.RECOVERY}, "recovery mode", "move the joint back"),
         ({"safety_mode": SafetyMode.VIOLATION}, "safety violation", "restart the safety system"),
         ({"safety_mode": SafetyMode.FAULT}, "safety fault", "restart the controller"),
+        ({"safety_mode": SafetyMode(10)}, "a joint was exchanged", "confirm its identity"),
+        ({"safety_mode": SafetyMode(11)}, "safety mode UNDEFINED", "see the pendant"),
+        ({"safety_mode": SafetyMode(12)}, "safeguard stop of the automatic mode", "close the safeguard"),
+        ({"safety_mode": SafetyMode(13)}, "three-position enabling device", "hold it in the middle"),
+        ({"safety_mode": SafetyMode(77)}, "safety mode UNKNOWN_77", "see the pendant"),
+        ({"robot_mode": RobotMode(-1)}, "robot mode is NO_CONTROLLER", "switch the arm on"),
+        ({"robot_mode": RobotMode(8)}, "robot mode is UPDATING_FIRMWARE", "switch the arm on"),
+        ({"robot_mode": RobotMode(77)}, "robot mode is UNKNOWN_77", "switch the arm on"),
         ({"robot_mode": RobotMode.POWER_OFF}, "robot mode is POWER_OFF", "switch the arm on"),
         ({"robot_mode": RobotMode.IDLE}, "robot mode is IDLE", "release its brakes"),
         ({"runtime_state": RuntimeState.STOPPED}, "control program on the robot has stopped", "~/recover"),
+        ({"runtime_state": RuntimeState(77)}, "control program on the robot has stopped", "~/recover"),
         ({"runtime_state": RuntimeState.PAUSED}, "control program on the robot has stopped", "~/recover"),
     ],
 )
@@ -50,6 +62,8 @@ def test_other_states_say_why_and_what_to_do(change: dict, reason: str, way_out:
     assert way_out in str(fault)
 
 
-def test_every_safety_mode_is_judged() -> None:
-    allowed = {mode for mode in SafetyMode if judge(replace(GOOD, safety_mode=mode)) is None}
-    assert allowed == {SafetyMode.NORMAL, SafetyMode.REDUCED}
+@given(st.integers(-(2**31), 2**31 - 1))
+def test_no_number_of_a_safety_mode_gets_past_the_judge(number: int) -> None:
+    state = replace(GOOD, safety_mode=SafetyMode(number))
+    assert (judge(state) is None) == (number in (SafetyMode.NORMAL, SafetyMode.REDUCED))
+    assert pickle.loads(pickle.dumps(state)).safety_mode.name == state.safety_mode.name  # states go through a pipe
