@@ -31,6 +31,7 @@ COMMANDS = {
     "pause": Command("seegrasp.operate:pause", "stop the arm; what it was doing waits"),
     "resume": Command("seegrasp.operate:resume", "go on after a pause"),
     "stop": Command("seegrasp.operate:stop", "stop the arm and end what it was doing"),
+    "recover": Command("seegrasp.operate:recover", "after a stop of the robot: have our own driver take it up again"),
     "pick": Command("seegrasp.pick:main", "ask the running nodes to pick; shows the progress"),
     "detect": Command("grasp_eval.detect:main", "grasps from an RGB-D pair or a cloud file"),
     "replay": Command("grasp_eval.replay:main", "feed a bag to the nodes, or evaluate it offline"),

@@ -1,4 +1,4 @@
-"""`seegrasp arm`, `pause`, `resume` and `stop`: the operator's word to arm_node and pick_node."""
+"""`seegrasp arm`, `pause`, `resume`, `stop` and `recover`: the operator's word to the nodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ _WHAT = {
     "pause": "Stop what moves; its goal waits for `seegrasp resume`.",
     "resume": "Let what was paused go on from where the arm stands.",
     "stop": "Stop what moves, end it, and let nothing move before `seegrasp arm`. The emergency stop is the red one.",
+    "recover": "Have our own driver (driver:=rtde or rdk) take up the robot again after a stop, or say what has to be "
+    "done first. The arm stays where it is; a gripper that has to be activated opens and closes.",
 }
+_DRIVERS = ("/ur_driver_node/recover", "/flexiv_driver_node/recover")  # drivers are in no namespace of ours
+_WAIT, _WAIT_RECOVER = 5.0, 40.0  # s; a robot starts its program, a gripper opens and closes
 
 
 def ask(word: str, namespace: str, wait_s: float) -> tuple[bool, str]:
@@ -33,7 +37,8 @@ def ask(word: str, namespace: str, wait_s: float) -> tuple[bool, str]:
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     kind, request = (SetBool, SetBool.Request(data=True)) if word == "arm" else (Trigger, Trigger.Request())
-    services = [f"pick_node/{word}", f"arm_node/{word}"] if word == "stop" else [f"arm_node/{word}"]
+    ours = ("pick_node", "arm_node") if word == "stop" else ("arm_node",)
+    services = list(_DRIVERS) if word == "recover" else [f"{name}/{word}" for name in ours]
     clients = [node.create_client(kind, service) for service in services]
     deadline = time.monotonic() + wait_s
     try:
@@ -57,7 +62,8 @@ def ask(word: str, namespace: str, wait_s: float) -> tuple[bool, str]:
 def _run(word: str, argv: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog=f"seegrasp {word}", description=_WHAT[word])
     parser.add_argument("--namespace", default="", help="of the nodes (none)")
-    parser.add_argument("--wait", type=float, default=5.0, help="seconds to wait for the node (default 5)")
+    wait = _WAIT_RECOVER if word == "recover" else _WAIT
+    parser.add_argument("--wait", type=float, default=wait, help=f"seconds to wait for the answer (default {wait:g})")
     args = parser.parse_args(argv)
     done, message = ask(word, args.namespace, args.wait)
     print(f"seegrasp {word}: {message}", file=sys.stdout if done else sys.stderr)
@@ -82,3 +88,8 @@ def resume(argv: Sequence[str]) -> int:
 def stop(argv: Sequence[str]) -> int:
     """`seegrasp stop`."""
     return _run("stop", argv)
+
+
+def recover(argv: Sequence[str]) -> int:
+    """`seegrasp recover`."""
+    return _run("recover", argv)

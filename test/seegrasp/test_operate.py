@@ -1,4 +1,4 @@
-"""`seegrasp arm`, `pause`, `resume`, `stop` against services of the same names."""
+"""`seegrasp arm`, `pause`, `resume`, `stop`, `recover` against services of the same names."""
 
 import threading
 from collections.abc import Iterator
@@ -61,3 +61,11 @@ def test_a_stop_goes_to_pick_node_where_there_is_one(arm_node) -> None:
 def test_nobody_there(ros_domain: int, capsys: pytest.CaptureFixture) -> None:
     assert operate.stop(["--wait", "0.3"]) == 1
     assert "no answer of pick_node/stop or arm_node/stop" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("driver", ["ur_driver_node", "flexiv_driver_node"])
+def test_recover_reaches_whichever_driver_there_is(arm_node, capsys: pytest.CaptureFixture, driver: str) -> None:
+    arm_node.node.create_service(Trigger, f"/{driver}/recover", arm_node.answer(driver))
+    assert operate.recover(["--namespace", "left", "--wait", "20"]) == 0
+    assert arm_node.heard == [driver]
+    assert f"seegrasp recover: {driver} it is" in capsys.readouterr().out
