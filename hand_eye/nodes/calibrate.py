@@ -105,7 +105,7 @@ def _run(args: argparse.Namespace) -> int:
         if args.auto or args.touch is not None:
             mover.require(args.wait)
         if args.check:
-            return _check(args, session, mover, Calibration.load(out).T_parent_child)
+            return _check(args, session, mover, find_kept(args.out, mounted, out).T_parent_child)
         try:
             _collect(args, session, mover, mounted)
         finally:  # views are work: they outlive an arm that fails on the way
@@ -174,6 +174,13 @@ def find_camera(cell: Cell, namespace: str) -> MountedCamera:
             return camera
     have = ", ".join(camera.namespace for camera in cell.cameras)
     raise ConfigError(f"cell {cell.name!r} has no camera {namespace!r}; it has: {have}")
+
+
+def find_kept(asked: str | None, mounted: MountedCamera, out: Path) -> Calibration:
+    """What `--check` checks: the file of `--out`, else the one that the cell names, else where a run writes it."""
+    if asked is None and mounted.hand_eye is not None:
+        return mounted.hand_eye
+    return Calibration.load(out)
 
 
 def find_mode(asked: str | None, mounted: MountedCamera, arm: ArmProfile) -> Mode:

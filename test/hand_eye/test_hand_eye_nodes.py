@@ -28,7 +28,7 @@ from hand_eye.nodes.mover import Mover, consent
 from hand_eye.nodes.source import Source, lens_of
 from test.grasp_ros.kit import rclpy_with, spinning, wait_until
 from test.hand_eye.synthetic import make_views
-from test.hand_eye.test_hand_eye_files import AXES, LINK, cell_with
+from test.hand_eye.test_hand_eye_files import AXES, LINK, calibration, cell_with
 
 CELL, ARM = Cell.load("bin_picking"), ArmProfile.load("ur5e")
 WRIST = CELL.cameras[0]
@@ -243,6 +243,17 @@ def test_the_mode_follows_from_the_cameras_parent():
         calibrate.find_mode(None, WRIST.model_copy(update={"parent": "wrist_1_link"}), ARM)
     with pytest.raises(ConfigError, match="has no camera 'front'; it has: camera, overhead"):
         calibrate.find_camera(CELL, "front")
+
+
+def test_a_check_is_of_the_file_that_the_cell_names(tmp_path: Path):
+    camera = Cell.load(str(cell_with(tmp_path))).cameras[0]
+    other = calibration(serial="2")
+    other.save(tmp_path / "other.yaml")
+    assert calibrate.find_kept(None, camera, tmp_path / "nowhere.yaml") == camera.hand_eye
+    assert calibrate.find_kept("other.yaml", camera, tmp_path / "other.yaml") == other
+    assert calibrate.find_kept(None, WRIST, tmp_path / "other.yaml") == other
+    with pytest.raises(ConfigError, match="nowhere"):
+        calibrate.find_kept(None, WRIST, tmp_path / "nowhere.yaml")
 
 
 def test_printing_needs_neither_camera_nor_arm(tmp_path: Path, capsys: pytest.CaptureFixture):
