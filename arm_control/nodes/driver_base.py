@@ -174,8 +174,10 @@ class DriverNode(Node, ABC):
             return None
 
     def _on_recover(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        message = self._driver.resume()
-        response.success, response.message = not message, message or "the arm can be moved"
+        problem = self._driver.resume()
+        if not problem and self._device is not None and (gripper := self._device.recover()):
+            problem = f"the arm can be moved, but not the gripper: {gripper}"
+        response.success, response.message = not problem, problem or "the arm can be moved"
         return response
 
     def _report_robot(self) -> Report:

@@ -30,6 +30,9 @@ class UrDriverNode(DriverNode):
         lookahead = params.declare("servo_lookahead", 0.03, "s, lookahead_time of servoj", 0.03, 0.2)
         gain = params.declare("servo_gain", 2000.0, "gain of servoj", 100.0, 2000.0)
         self._robotiq = params.declare("robotiq", True, "whether a Robotiq gripper hangs on the controller")
+        self._gripper_init = params.declare(
+            "gripper_init", False, "activate a Robotiq that is not active: its fingers open and close at the start"
+        )
         params.check_unknown()
         if not self._host:
             raise ConfigError("parameter 'robot_ip' of ur_driver_node is empty: give the robot's address")
@@ -38,7 +41,9 @@ class UrDriverNode(DriverNode):
         self._start(link, silence, self._host)
 
     def _make_gripper(self) -> GripperDevice | None:
-        return RobotiqGripper(self._host, self._gripper, self.get_logger().warning) if self._robotiq else None
+        if not self._robotiq:
+            return None
+        return RobotiqGripper(self._host, self._gripper, self.get_logger().warning, self._gripper_init)
 
     def _about(self, connection: m.Connected, update: m.Update | None) -> dict[str, Any]:
         values: dict[str, Any] = {"polyscope": connection.version}

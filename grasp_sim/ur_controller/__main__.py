@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Controller], object]]] = {
     "local": ("local control: nothing from the network runs", lambda c: c.set_remote(False)),
     "remote": ("remote control", lambda c: c.set_remote(True)),
     "stop_program": ("end the program", lambda c: c.program.stop("stopped on the pendant")),
+    "gripper_power": ("the gripper loses its power, and gets it again", lambda c: c.gripper.lose_power()),
     "drop": ("end every connection", lambda c: c.drop_links()),
     "refuse": ("end every connection and take no new ones", lambda c: (c.refuse_links(True), c.drop_links())),
     "accept": ("take connections again", lambda c: c.refuse_links(False)),

@@ -80,6 +80,15 @@ class GripperServer:
         self.fault = 0
         self.server = TextServer(address, port, by_line(self._locked))
 
+    @property
+    def active(self) -> bool:
+        """Whether somebody has activated it: a gripper that gets power is not."""
+        return bool(self._set["ACT"])
+
+    def lose_power(self) -> None:
+        """And get it again: it is not active any more."""
+        self._set |= {"ACT": 0, "GTO": 0}
+
     def _locked(self, line: str) -> str:
         with self._controller.lock:
             words = line.split()
@@ -93,6 +102,8 @@ class GripperServer:
         if not set(values) <= set(self._set) or not all(v.isdigit() and int(v) <= 255 for v in values.values()):
             return "nack"
         self._set |= {name: int(value) for name, value in values.items()}
+        if not self.active:
+            self.fault = 0
         if self._set["ACT"] and self._set["GTO"] and {"POS", "GTO"} & set(values):
             position = (self._set["POS"] - OPEN) / (CLOSED - OPEN)
             position = min(max(position, 0.0), 1.0)
@@ -104,7 +115,7 @@ class GripperServer:
         if name == "POS":
             return round(OPEN + self.fingers.position * (CLOSED - OPEN))
         if name == "STA":
-            return _ACTIVE if self._set["ACT"] else 0
+            return _ACTIVE if self.active else 0
         if name == "PRE":
             return self._set["POS"]
         if name == "OBJ":

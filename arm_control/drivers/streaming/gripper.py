@@ -46,6 +46,10 @@ class GripperDevice(Protocol):
         """Stay at the present opening; a grip is kept."""
         ...
 
+    def recover(self) -> str:
+        """Ready again where somebody has to ask for it, which may move the fingers; "" or why not."""
+        ...
+
     def close(self) -> None:
         """End; the fingers stay."""
         ...
@@ -91,6 +95,10 @@ class ArmsGripper:
     def halt(self) -> None:
         """See `GripperDevice`."""
         self._driver.send(m.HaltGripper())
+
+    def recover(self) -> str:
+        """Nothing: it gets ready with the arm."""
+        return ""
 
     def close(self) -> None:
         """Nothing: it ends with the arm's connection."""

@@ -12,17 +12,20 @@ from collections.abc import Callable
 import numpy as np
 
 from arm_control.drivers.streaming.gripper import GripperMove
+from arm_control.drivers.ur.faults import RESUME
 from grasp_core.errors import ErrorCode, ExecutionError
 from grasp_core.gripper import Gripper
 
 PORT = 63352
 OPEN, CLOSED = 3, 230  # counts at both ends of the stroke, as Robotiq's drivers use them
-_ACTIVE = 3  # STA
+_RESET, _ACTIVE = 0, 3  # STA
 _MOVING, _ARRIVED = 0, 3  # OBJ; 1 and 2: stopped by an object
 _PERIOD = 0.04  # s between questions
 _TIMEOUT = 1.0  # s for an answer
 _ACTIVATION = 10.0  # s: the fingers open and close once
 _RETRY = 2.0  # s
+_NEEDS_ACTIVATION = (10, 12, 13, 14, 15)  # faults that only end with a new activation
+_INACTIVE = "the gripper is not activated"
 _FAULTS = {
     5: "a command came before the activation",
     7: "not activated",
@@ -46,17 +49,21 @@ class _Command(GripperMove):
 
 
 class RobotiqGripper:
-    """Connects, activates, asks for the position all the time, and carries out one command at a time. Thread-safe.
+    """Connects, asks for the position all the time, and carries out one command at a time. Thread-safe.
 
-    ``problem`` tells why it cannot be used ("": it can); ``log`` is called when that changes.
+    ``problem`` tells why it cannot be used ("": it can); ``log`` is called when that changes. A gripper that is not
+    active opens and closes to become so, and may hold something: that is done in `recover` only, and with ``init``
+    once, at the start.
     """
 
-    def __init__(self, host: str, gripper: Gripper, log: Callable[[str], None]) -> None:
-        self._host, self._gripper, self._log = host, gripper, log
+    def __init__(self, host: str, gripper: Gripper, log: Callable[[str], None], init: bool = False) -> None:
+        self._host, self._gripper, self._log, self._init = host, gripper, log, init
         self._lock = threading.Lock()
         self._count: int | None = None
         self._next: _Command | None = None
         self._current: _Command | None = None
+        self._waiting = False  # for an activation
+        self._activation: GripperMove | None = None  # asked for
         self._closing = threading.Event()
         self._wake = threading.Event()
         self.problem = "not connected yet"
@@ -92,6 +99,17 @@ class RobotiqGripper:
         if self._count is not None and self._current is not None:
             self.move(self.width(), 0.0)
 
+    def recover(self) -> str:
+        """Activate it if it waits for that: the fingers open and close; "" or why it is not active then."""
+        with self._lock:
+            if not self._waiting:
+                return ""
+            self._activation = activation = self._activation or GripperMove()
+        self._wake.set()
+        if not activation.wait(2 * _ACTIVATION + _TIMEOUT):
+            return "the gripper does not answer"
+        return activation.failure
+
     def close(self) -> None:
         """End the connection; the fingers stay."""
         self._closing.set()
@@ -104,13 +122,17 @@ class RobotiqGripper:
                 with socket.create_connection((self._host, PORT), timeout=_TIMEOUT) as connection:
                     self._serve(_Registers(connection))
             except (OSError, ValueError) as error:
-                self._fail(
+                self._lose(
                     f"no Robotiq gripper at {self._host}:{PORT} ({error}): is the Robotiq URCap installed, and the "
                     "gripper connected to the tool?"
                 )
             except ExecutionError as error:
-                self._fail(str(error))
+                self._lose(str(error))
             self._closing.wait(_RETRY)
+
+    def _lose(self, problem: str) -> None:
+        self._fail(problem)
+        self._end_waiting(problem)
 
     def _fail(self, problem: str) -> None:
         self._count = None
@@ -127,23 +149,29 @@ class RobotiqGripper:
             self._log(problem or "gripper: ready")
 
     def _serve(self, registers: _Registers) -> None:
-        self._activate(registers)
         while not self._closing.is_set():
-            with self._lock:
-                new, self._next = self._next, None
-            if new is not None:
-                if self._current is not None:
-                    self._current.end(failure="replaced by a newer command")
-                self._current = new
-                registers.set(POS=new.count, SPE=new.speed, FOR=new.force, GTO=1)
-            self._count = registers.get("POS")
-            fault = registers.get("FLT")
-            if fault:
-                raise ExecutionError(f"gripper fault {fault}: {_FAULTS.get(fault, 'see its manual')}")
-            self._tell("")
-            self._judge(registers)
+            fault, active = registers.get("FLT"), registers.get("STA") == _ACTIVE
+            if fault in _NEEDS_ACTIVATION or not active:
+                self._await_activation(registers, _fault(fault) if fault in _NEEDS_ACTIVATION else _INACTIVE)
+            elif fault:
+                raise ExecutionError(_fault(fault))
+            else:
+                self._obey(registers)
+                self._activated()
             self._wake.wait(_PERIOD)
             self._wake.clear()
+
+    def _obey(self, registers: _Registers) -> None:
+        with self._lock:
+            new, self._next = self._next, None
+        if new is not None:
+            if self._current is not None:
+                self._current.end(failure="replaced by a newer command")
+            self._current = new
+            registers.set(POS=new.count, SPE=new.speed, FOR=new.force, GTO=1)
+        self._count = registers.get("POS")
+        self._tell("")
+        self._judge(registers)
 
     def _judge(self, registers: _Registers) -> None:
         move = self._current
@@ -155,15 +183,34 @@ class RobotiqGripper:
             self._current = None
             move.end(reached=state == _ARRIVED, stalled=state != _ARRIVED)
 
-    def _activate(self, registers: _Registers) -> None:
-        if registers.get("STA") != _ACTIVE:
+    def _await_activation(self, registers: _Registers, why: str) -> None:
+        """Nothing moves until `recover` wants it active, or somebody has made it so at the pendant."""
+        self._fail(f"{why}: clear its fingers, which will open and close, {RESUME}, or activate it at the pendant")
+        with self._lock:
+            self._waiting = True
+            wanted = self._init or self._activation is not None
+        if wanted:
+            self._init = False  # once: the fingers move
             registers.set(ACT=0)
+            self._await_state(registers, _RESET)
             registers.set(ACT=1)
+            self._await_state(registers, _ACTIVE)
+
+    def _await_state(self, registers: _Registers, state: int) -> None:
         for _ in range(round(_ACTIVATION / _PERIOD)):
-            if registers.get("STA") == _ACTIVE:
+            if registers.get("STA") == state or self._closing.wait(_PERIOD):
                 return
-            self._closing.wait(_PERIOD)
         raise ExecutionError(f"the gripper does not become active within {_ACTIVATION:.0f} s: does something block it?")
+
+    def _activated(self) -> None:
+        self._init = False
+        self._end_waiting("")
+
+    def _end_waiting(self, failure: str) -> None:
+        with self._lock:
+            activation, self._activation, self._waiting = self._activation, None, False
+        if activation is not None:
+            activation.end(reached=not failure, failure=failure)
 
 
 class _Registers:
@@ -190,6 +237,10 @@ class _Registers:
         if not answer:
             raise ValueError("the connection was closed")
         return answer.strip()
+
+
+def _fault(number: int) -> str:
+    return f"gripper fault {number}: {_FAULTS.get(number, 'see its manual')}"
 
 
 def _byte(value: float, low: float, high: float) -> int:

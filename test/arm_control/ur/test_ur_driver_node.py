@@ -45,6 +45,7 @@ def rig(ros) -> Iterator[SimpleNamespace]:
             "session_timeout": 6.0,
             "servo_timeout": 1.0,
             "realtime": False,
+            "gripper_init": True,
         }
         node = UrDriverNode(
             context=ros.context, parameter_overrides=[Parameter(name, value=value) for name, value in given.items()]
@@ -152,6 +153,20 @@ def test_the_gripper_moves_and_stalls(rig: SimpleNamespace) -> None:
     rig.robot.say("block_gripper 1.0")
     goal.command.position = float("nan")
     assert not rig.grip.send(goal).accepted
+
+
+def test_a_gripper_that_had_no_power_is_activated_by_recover_alone(rig: SimpleNamespace) -> None:
+    rig.robot.say("gripper_power")
+    wait_for(lambda: "not activated" in rig.statuses["ur_driver_node: gripper"].message, "the diagnostics")
+    assert rig.statuses["ur_driver_node: gripper"].level == DiagnosticStatus.ERROR
+    wait_for(lambda: len(rig.joints[-1].name) == 6, "joint states without a finger")
+    goal = GripperCommand.Goal()
+    goal.command.position, goal.command.max_effort = 0.4, 40.0
+    assert not rig.grip.send(goal).accepted
+    response = recover(rig)
+    assert response.success, response.message
+    wait_for(lambda: len(rig.joints[-1].name) == 7, "the finger")
+    assert ask(rig.grip, goal).result.reached_goal
 
 
 def servo_goal(rig: SimpleNamespace, offset: tuple[float, float, float]) -> ServoTo.Goal:

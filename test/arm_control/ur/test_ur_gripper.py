@@ -1,6 +1,7 @@
 """The Robotiq gripper's socket: openings, stalls, faults, and what happens when it goes away."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -22,11 +23,25 @@ def controller() -> Iterator[Controller]:
 
 
 @pytest.fixture
-def gripper(controller: Controller) -> Iterator[RobotiqGripper]:
-    made = RobotiqGripper(controller.address, MODEL, lambda line: None)
+def start(controller: Controller) -> Iterator[Callable[..., RobotiqGripper]]:
+    """Connects to the gripper, which nobody has activated."""
+    made: list[RobotiqGripper] = []
+
+    def connect(**options: bool) -> RobotiqGripper:
+        made.append(RobotiqGripper(controller.address, MODEL, lambda line: None, **options))
+        return made[-1]
+
+    yield connect
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def gripper(start: Callable[..., RobotiqGripper]) -> RobotiqGripper:
+    """An active one."""
+    made = start(init=True)
     wait_for(lambda: not made.problem, "the gripper")
-    yield made
-    made.close()
+    return made
 
 
 def test_it_goes_where_it_is_told(gripper: RobotiqGripper) -> None:
@@ -74,3 +89,58 @@ def test_without_a_gripper_it_says_what_to_look_at(controller: Controller, gripp
     wait_for(lambda: "Robotiq URCap" in gripper.problem, "the loss")
     controller.refuse_links(False)
     wait_for(lambda: not gripper.problem, "the connection")
+
+
+def test_it_is_activated_when_somebody_asks_for_it_and_never_before(
+    controller: Controller, start: Callable[..., RobotiqGripper]
+) -> None:
+    gripper = start()
+    wait_for(lambda: "not activated" in gripper.problem, "the gripper's word")
+    assert "~/recover" in gripper.problem
+    move = gripper.move(0.02, 40.0)
+    assert move.wait(10.0)
+    assert "not activated" in move.failure
+    time.sleep(0.3)  # many of its periods
+    assert not controller.gripper.active
+    assert gripper.recover() == ""
+    assert controller.gripper.active
+    move = gripper.move(0.02, 40.0)
+    assert move.wait(10.0)
+    assert move.reached
+
+
+@pytest.mark.parametrize("trouble", ["power", "network"])
+def test_what_it_holds_is_not_dropped_when_it_comes_back(
+    controller: Controller, gripper: RobotiqGripper, trouble: str
+) -> None:
+    assert gripper.recover() == ""  # active already: nothing to do
+    if trouble == "network":
+        controller.refuse_links(True)
+        controller.drop_links()
+        wait_for(lambda: "Robotiq URCap" in gripper.problem, "the loss")
+    controller.gripper.lose_power()
+    controller.refuse_links(False)
+    wait_for(lambda: "not activated" in gripper.problem, "the return")
+    time.sleep(0.3)
+    assert not controller.gripper.active
+    with pytest.raises(ExecutionError, match="not activated"):
+        gripper.width()
+
+
+def test_a_fault_that_needs_an_activation_waits_for_it(controller: Controller, gripper: RobotiqGripper) -> None:
+    controller.gripper.fault = 14
+    wait_for(lambda: "over-current" in gripper.problem, "the fault")
+    time.sleep(0.3)
+    assert controller.gripper.fault == 14
+    assert gripper.recover() == ""
+    assert gripper.problem == ""
+
+
+def test_an_activation_that_does_not_succeed_says_so(
+    controller: Controller, start: Callable[..., RobotiqGripper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("arm_control.drivers.ur.robotiq._ACTIVATION", 0.2)
+    monkeypatch.setattr(type(controller.gripper), "active", False)
+    gripper = start()
+    wait_for(lambda: "not activated" in gripper.problem, "the gripper's word")
+    assert "does not become active" in gripper.recover()
