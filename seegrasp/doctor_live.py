@@ -6,6 +6,7 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from control_msgs.action import FollowJointTrajectory, GripperCommand, ParallelGripperCommand
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -85,24 +86,25 @@ class _Look:
     def __init__(self, node: Node, cell: Cell) -> None:
         self.node, self.cell = node, cell
         self.arm, self.gripper = ArmProfile.load(cell.arm), Gripper.load(cell.gripper)
-        self.heard: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=1000))  # topic -> when, steady
+        self.heard: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=5000))  # topic -> when, steady
         self.statuses: dict[str, tuple[float, DiagnosticStatus]] = {}  # of our nodes, by name
-        self.joints: set[str] = set()
+        self.joints: dict[tuple[str, str], float] = {}  # topic and joint -> when last, steady
         self.frames: dict[str, str] = {}  # camera namespace -> frame_id of its depth images
         self.pictures: dict[str, dict[str, Seen]] = defaultdict(dict)  # camera namespace -> kind -> what came last
         for camera in cell.cameras:
             for kind, message_type in STREAMS.items():
                 self._count(camera, kind, message_type)
-        topic = self.arm.driver.joint_states
-        for joints in {topic, self.gripper.driver.joint_states or topic}:
-            node.create_subscription(JointState, joints, self._on_joints, qos.SENSOR)
+        self.arm_topic = self.arm.driver.joint_states
+        self.gripper_topic = self.gripper.driver.joint_states or self.arm_topic
+        for topic in {self.arm_topic, self.gripper_topic}:
+            node.create_subscription(JointState, topic, partial(self._on_joints, topic), qos.SENSOR)
         node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos.RELIABLE)
         self.tf = TfListener(node)
+        arm, hand = self.arm.driver.trajectory_action, self.gripper.driver
         self.actions = {
-            self.arm.driver.trajectory_action: FollowJointTrajectory,
-            self.gripper.driver.action: GRIPPER_ACTIONS[self.gripper.driver.type],
+            "arm action": (ActionClient(node, FollowJointTrajectory, arm), arm),
+            "gripper action": (ActionClient(node, GRIPPER_ACTIONS[hand.type], hand.action), hand.action),
         }
-        self.clients = {name: ActionClient(node, kind, name) for name, kind in self.actions.items()}
 
     def _count(self, camera: MountedCamera, kind: str, message_type: type) -> None:
         topic = camera.topic(kind)
@@ -116,9 +118,11 @@ class _Look:
 
         self.node.create_subscription(message_type, topic, on_message, qos.SENSOR)
 
-    def _on_joints(self, message: JointState) -> None:
-        self.heard[self.arm.driver.joint_states].append(time.monotonic())
-        self.joints.update(message.name)
+    def _on_joints(self, topic: str, message: JointState) -> None:
+        now = time.monotonic()
+        self.joints.update({(topic, joint): now for joint in message.name})
+        if set(self.arm.joints) & set(message.name):  # grippers may publish on the arm's topic
+            self.heard[topic].append(now)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         now = time.monotonic()
@@ -135,7 +139,7 @@ class _Look:
             found += check_alignment(camera.namespace, self.pictures[camera.namespace])
             if camera.hand_eye is not None:
                 found.append(self._calibration(camera))
-        found += [self._joint_states(seconds), *(self._action(name) for name in self.actions)]
+        found += [self._joint_states(seconds), *(self._action(check) for check in self.actions)]
         return found + [self._node(name) for name in sorted(self.statuses)]
 
     def _camera(self, camera: MountedCamera, seconds: float) -> Finding:
@@ -175,21 +179,32 @@ class _Look:
         return check_calibration(camera, T)
 
     def _joint_states(self, seconds: float) -> Finding:
-        topic = self.arm.driver.joint_states
-        rate = self._rate(topic, seconds)
+        name, since = "joint states", time.monotonic() - seconds
+        rate = self._rate(self.arm_topic, seconds)
         if not rate:
-            return not_running("joint states", f"nothing on {topic}: the arm's driver is not there, or hangs", START)
-        missing = [j for j in [*self.arm.joints, self.gripper.joint.name] if j not in self.joints]
-        if missing:
-            return problem(
-                "joint states", f"{topic} lacks {', '.join(missing)}", "arm and gripper profiles name the joints"
+            return not_running(
+                name, f"nothing of the arm on {self.arm_topic}: its driver is not there, or hangs", START
             )
-        return ok("joint states", f"{topic} at {rate:.0f} Hz, all joints of arm and gripper")
+        wanted = [
+            *((self.arm_topic, joint) for joint in self.arm.joints),
+            (self.gripper_topic, self.gripper.joint.name),
+        ]
+        missing: dict[str, list[str]] = defaultdict(list)
+        for topic, joint in wanted:
+            if self.joints.get((topic, joint), 0.0) < since:
+                missing[topic].append(joint)
+        if missing:
+            text = "; ".join(f"{topic} lacks {', '.join(joints)}" for topic, joints in missing.items())
+            return problem(
+                name, text, "is the gripper's driver running? the profiles of arm and gripper name the joints"
+            )
+        return ok(name, f"{self.arm_topic} at {rate:.0f} Hz, all joints of arm and gripper")
 
-    def _action(self, name: str) -> Finding:
-        if self.clients[name].server_is_ready():
-            return ok("action", name)
-        return not_running("action", f"no server of {name}", START)
+    def _action(self, check: str) -> Finding:
+        client, name = self.actions[check]
+        if client.server_is_ready():
+            return ok(check, name)
+        return not_running(check, f"no server of {name}", START)
 
     def _node(self, name: str) -> Finding:
         """What a node told of itself last: a problem where it is an error, or nothing has come since."""

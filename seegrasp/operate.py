@@ -5,11 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
+from rclpy.client import Client
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
 _WHAT = {
@@ -21,14 +25,32 @@ _WHAT = {
     "done first. The arm stays where it is; a gripper that has to be activated opens and closes.",
 }
 _DRIVERS = ("/ur_driver_node/recover", "/flexiv_driver_node/recover")  # drivers are in no namespace of ours
+_GRACE = 1.5  # s that the others have after the first answer to a stop
 _WAIT, _WAIT_RECOVER = 5.0, 40.0  # s; a robot starts its program, a gripper opens and closes
 
 
 def ask(word: str, namespace: str, wait_s: float) -> tuple[bool, str]:
     """Call the service of a word and wait `wait_s` s at most: whether it was done, and what was answered.
 
-    A stop goes to pick_node first, which ends the run and reaches the controller even where arm_node hangs.
+    A stop goes to all who can, at once: one of them may hang. pick_node ends the run and reaches the controller where
+    arm_node hangs, arm_node ends its goal and disarms where pick_node does.
     """
+    ours = ("pick_node", "arm_node") if word == "stop" else ("arm_node",)
+    services = list(_DRIVERS) if word == "recover" else [f"{name}/{word}" for name in ours]
+    kind, request = (SetBool, SetBool.Request(data=True)) if word == "arm" else (Trigger, Trigger.Request())
+    with _operator(namespace) as (node, executor):
+        clients = {service: node.create_client(kind, service) for service in services}
+        answers, silent = _call(executor, clients, request, wait_s, everybody=word == "stop")
+    if not answers:
+        return False, f"no answer of {' or '.join(services)} within {wait_s:g} s: is it running, in this ROS_DOMAIN_ID?"
+    told = [f"{service}: {answer.message}" for service, answer in answers.items()]
+    told += [f"{service} does not answer" for service in silent]
+    message = "; ".join(told) if len(told) > 1 else next(iter(answers.values())).message
+    return any(answer.success for answer in answers.values()), message
+
+
+@contextmanager
+def _operator(namespace: str) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
     context = Context()
     context.init()
     node = Node(
@@ -36,27 +58,31 @@ def ask(word: str, namespace: str, wait_s: float) -> tuple[bool, str]:
     )
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
-    kind, request = (SetBool, SetBool.Request(data=True)) if word == "arm" else (Trigger, Trigger.Request())
-    ours = ("pick_node", "arm_node") if word == "stop" else ("arm_node",)
-    services = list(_DRIVERS) if word == "recover" else [f"{name}/{word}" for name in ours]
-    clients = [node.create_client(kind, service) for service in services]
-    deadline = time.monotonic() + wait_s
     try:
-        while time.monotonic() < deadline:
-            client = next((c for c in clients if c.service_is_ready()), None)
-            if client is None:
-                executor.spin_once(timeout_sec=0.02)
-                continue
-            future = client.call_async(request)
-            executor.spin_until_future_complete(future, max(deadline - time.monotonic(), 0.1))
-            if future.done():
-                return future.result().success, future.result().message
-            clients.remove(client)
-        return False, f"no answer of {' or '.join(services)} within {wait_s:g} s: is it running, in this ROS_DOMAIN_ID?"
+        yield node, executor
     finally:
         executor.shutdown()
         node.destroy_node()
         context.try_shutdown()
+
+
+def _call(
+    executor: SingleThreadedExecutor, clients: dict[str, Client], request: Any, wait_s: float, everybody: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Answers by service, and the services that were called and are silent; of `everybody` there is, or the first."""
+    futures: dict[str, Future] = {}
+    deadline = time.monotonic() + wait_s
+    while True:
+        for service, client in clients.items():
+            if service not in futures and client.service_is_ready() and (everybody or not futures):
+                futures[service] = client.call_async(request)
+        executor.spin_once(timeout_sec=0.02)
+        answers = {service: future.result() for service, future in futures.items() if future.done()}
+        if answers:  # who is not heard of soon is not there, or hangs
+            deadline = min(deadline, time.monotonic() + _GRACE)
+        finished = len(answers) == (len(clients) if everybody else 1)
+        if finished or time.monotonic() > deadline:
+            return answers, [service for service in futures if service not in answers]
 
 
 def _run(word: str, argv: Sequence[str]) -> int:

@@ -1,12 +1,15 @@
 """The doctor: what it finds, what it advises, and its exit code."""
 
+import itertools
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 import rclpy
+from control_msgs.action import GripperCommand
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.action import ActionServer
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
@@ -136,18 +139,19 @@ def test_a_silent_stream_is_a_problem() -> None:
 
 
 class Robot:
-    """Joint states and a diagnostic status, as long as `alive`."""
+    """Joint states, an action server of the gripper and a diagnostic status, as long as `alive`."""
 
     def __init__(self) -> None:
         cell = Cell.load("bin_picking")
+        arm, gripper = ArmProfile.load(cell.arm), Gripper.load(cell.gripper)
         self.alive, self.level = True, DiagnosticStatus.OK
+        self.joints = [*arm.joints, gripper.joint.name]
         self.context = rclpy.Context()
         self.context.init()
         self.node = Node("robot", context=self.context)
-        arm, gripper = ArmProfile.load(cell.arm), Gripper.load(cell.gripper)
-        self._joints = JointState(name=[*arm.joints, gripper.joint.name])
         self._publisher = self.node.create_publisher(JointState, arm.driver.joint_states, qos.RELIABLE)
         self._diagnostics = self.node.create_publisher(DiagnosticArray, "/diagnostics", qos.RELIABLE)
+        self._action = ActionServer(self.node, GripperCommand, gripper.driver.action, lambda handle: None)
         self.node.create_timer(0.05, self._publish)
         self._executor = rclpy.executors.SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
@@ -156,7 +160,7 @@ class Robot:
 
     def _publish(self) -> None:
         if self.alive:
-            self._publisher.publish(self._joints)
+            self._publisher.publish(JointState(name=self.joints))
             status = DiagnosticStatus(name="camera_node: cloud", level=self.level, message="nothing on /depth")
             self._diagnostics.publish(DiagnosticArray(status=[status]))
 
@@ -167,15 +171,25 @@ class Robot:
         self.context.try_shutdown()
 
 
-def test_watching_tells_what_dies_and_what_returns(ros_domain: int) -> None:
-    robot, lines = Robot(), []
+@pytest.fixture
+def robot(ros_domain: int) -> Iterator[Robot]:
+    made = Robot()
+    yield made
+    made.close()
+
+
+def test_watching_tells_what_dies_and_what_returns(robot: Robot) -> None:
+    lines: list[str] = []
     deadline = time.monotonic() + 60.0
     good, bad = DiagnosticStatus.OK, DiagnosticStatus.ERROR
+    everything, finger = robot.joints, robot.joints[-1]
     phases = [  # what the robot is set to, and what is told then
         ({"alive": True, "level": good}, {"joint states  ok", "camera_node: cloud  ok"}),
         ({"level": bad}, {"camera_node: cloud  problem      nothing on /depth"}),
-        ({"alive": False}, {"joint states  not running  nothing on /joint_states"}),
-        ({"alive": True, "level": good}, {"joint states  ok", "camera_node: cloud  ok"}),
+        ({"joints": [finger]}, {"joint states  not running  nothing of the arm on /joint_states"}),
+        ({"joints": everything[:-1]}, {f"joint states  problem      /joint_states lacks {finger}"}),
+        ({"alive": False}, {"joint states  not running  nothing of the arm on /joint_states"}),
+        ({"alive": True, "level": good, "joints": everything}, {"joint states  ok", "camera_node: cloud  ok"}),
     ]
 
     def ended() -> bool:
@@ -185,11 +199,23 @@ def test_watching_tells_what_dies_and_what_returns(ros_domain: int) -> None:
             vars(robot).update(phases[0][0] if phases else {})
         return not phases or time.monotonic() > deadline
 
-    try:
-        doctor_live.watch("bin_picking", lines.append, ended)
-    finally:
-        robot.close()
+    doctor_live.watch("bin_picking", lines.append, ended)
     assert not phases, f"never told: {phases[0][1]}; told since: {lines}"
+
+
+@pytest.mark.usefixtures("robot")
+def test_watching_tells_once_that_one_action_is_there_and_the_other_is_not() -> None:
+    lines: list[str] = []
+    looks, deadline = itertools.count(1), time.monotonic() + 60.0
+
+    def ended() -> bool:
+        found = any("gripper action  ok" in line for line in lines)
+        return (next(looks) > 12 and found) or time.monotonic() > deadline
+
+    doctor_live.watch("bin_picking", lines.append, ended)
+    told = [line.split("  ", 1)[1] for line in lines]
+    assert sum(line.startswith("arm action  not running") for line in told) == 1
+    assert sum(line.startswith("gripper action  ok") for line in told) == 1
 
 
 def test_offline_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:

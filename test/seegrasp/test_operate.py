@@ -52,10 +52,28 @@ def test_each_word_reaches_arm_node(arm_node, capsys: pytest.CaptureFixture) -> 
     assert "resume it is" in capsys.readouterr().err
 
 
-def test_a_stop_goes_to_pick_node_where_there_is_one(arm_node) -> None:
+def test_a_stop_goes_to_pick_node_and_arm_node(arm_node, capsys: pytest.CaptureFixture) -> None:
     arm_node.node.create_service(Trigger, "/left/pick_node/stop", arm_node.answer("pick stop"))
-    while operate.stop(["--namespace", "left", "--wait", "20"]) or arm_node.heard[-1] != "pick stop":
-        assert len(arm_node.heard) < 20
+    assert operate.stop(["--namespace", "left", "--wait", "20"]) == 0
+    assert sorted(arm_node.heard) == ["pick stop", "stop"]
+    told = capsys.readouterr().out
+    assert "pick_node/stop: pick stop it is" in told
+    assert "arm_node/stop: stop it is" in told
+
+
+@pytest.mark.parametrize(("hangs", "answers"), [("pick_node", "arm_node"), ("arm_node", "pick_node")])
+def test_a_stop_reaches_the_one_where_the_other_hangs(
+    arm_node, capsys: pytest.CaptureFixture, hangs: str, answers: str
+) -> None:
+    hanging = Node(hangs, context=arm_node.node.context, namespace="right")  # there, but nobody spins it
+    hanging.create_service(Trigger, "~/stop", lambda request, response: response)
+    arm_node.node.create_service(Trigger, f"/right/{answers}/stop", arm_node.answer("stop"))
+    assert operate.stop(["--namespace", "right", "--wait", "8"]) == 0
+    assert arm_node.heard == ["stop"]
+    told = capsys.readouterr().out
+    assert f"{answers}/stop: stop it is" in told
+    assert f"{hangs}/stop does not answer" in told
+    hanging.destroy_node()
 
 
 def test_nobody_there(ros_domain: int, capsys: pytest.CaptureFixture) -> None:
