@@ -162,6 +162,10 @@ class MotionPlanner(Protocol):
         """Pairs of bodies that touch (or are nearer than the padding) at joints `q`."""
         ...
 
+    def self_contacts(self, q: np.ndarray, width: float) -> list[tuple[str, str]]:
+        """Pairs of the robot's own bodies, gripper, cameras and held object among them, that touch at joints `q`."""
+        ...
+
     def plan_joints(
         self, q_start: np.ndarray, q_goal: np.ndarray, width: float, velocity_scaling: float | None = None
     ) -> Trajectory:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -13,15 +12,19 @@ import numpy as np
 from arm_control.planning import Exemption, GraspPlan, GraspSearch, HeldObject
 from arm_control.planning import timing as tm
 from arm_control.planning.checks import pose_of
-from arm_control.planning.collision import Padding, World
+from arm_control.planning.collision import Mode, Padding, World
 from arm_control.planning.grasp_motion import GraspMotion, search_grasps
 from arm_control.planning.ik import InverseKinematics
 from arm_control.planning.kinematics import Kinematics
 from arm_control.planning.shapes import arm_shapes, camera_shapes, cell_shapes
+from grasp_core import se3
 from grasp_core.arm import ArmProfile
 from grasp_core.cell import Cell
 from grasp_core.errors import ConfigError, ErrorCode, PlanningError
 from grasp_core.gripper import Gripper
+
+AWAY, TURNED = 0.02, 0.05  # m, rad: a calibrated arm is nearer to its nominal model, another model is not
+_BENT = 0.7  # rad of the joints about home where two models are compared
 
 
 class PlannerBase(ABC):
@@ -31,6 +34,9 @@ class PlannerBase(ABC):
         urdf: robot description (text): kinematics and limits. Collision shapes come from the arm profile's own URDF.
         arm, gripper, cell: profiles.
         padding: distances that are kept.
+
+    Raises:
+        ConfigError: cell and arm differ in their base frame; the description is not that of the profile's arm.
     """
 
     def __init__(
@@ -42,10 +48,12 @@ class PlannerBase(ABC):
             )
         self.arm, self.gripper = arm, gripper
         self.kin = Kinematics(urdf, arm, gripper.T_flange_tcp)
+        profile = arm.urdf_path.read_text(encoding="utf-8")
+        check_same_arm(self.kin, Kinematics(profile, arm, gripper.T_flange_tcp), arm)
         self.joint_names = self.kin.names
         self.inverse = InverseKinematics(self.kin)
         cameras = camera_shapes(self.kin, arm, cell)
-        robot = arm_shapes(Path(arm.urdf_path).read_text(), self.kin) + [c for c in cameras if c.joint > 0]
+        robot = arm_shapes(profile, self.kin) + [c for c in cameras if c.joint > 0]
         boxes = cell_shapes(cell) + [c for c in cameras if c.joint == 0]
         self.world = World(self.kin, gripper, robot, boxes, padding or Padding())
 
@@ -79,6 +87,10 @@ class PlannerBase(ABC):
     def fk(self, q: np.ndarray) -> np.ndarray:
         """See `MotionPlanner.fk`."""
         return self.kin.fk(self.kin.check_joints(q, "joints"))
+
+    def self_contacts(self, q: np.ndarray, width: float) -> list[tuple[str, str]]:
+        """See `MotionPlanner.self_contacts`; by our own shapes, whoever plans."""
+        return self.world.checker(Mode.FREE, self.check_width(width)).self_contacts(np.asarray(q, float))
 
     def check_width(self, width: float) -> float:
         """`width` as a float within the gripper's range (1 mm of slack); PlanningError INVALID_GOAL otherwise."""
@@ -140,3 +152,20 @@ class PlannerBase(ABC):
     ) -> GraspSearch:
         """See `MotionPlanner.plan_grasps`."""
         return search_grasps(self, q_start, R, t, width, velocity_scaling, max_time)
+
+
+def check_same_arm(driver: Kinematics, profile: Kinematics, arm: ArmProfile) -> None:
+    """ConfigError where the driver's description has the grasp frame elsewhere than the profile's URDF.
+
+    Joint names and frames are the same for all arms of a maker, lengths are not. Calibrated lengths pass.
+    """
+    signs = np.array([np.zeros(driver.dof), np.ones(driver.dof), (-1.0) ** np.arange(driver.dof)])
+    pairs = [(driver.fk(q), profile.fk(q)) for q in driver.home + _BENT * np.vstack([signs, -signs[1:]])]
+    away = max(float(np.linalg.norm(a[:3, 3] - b[:3, 3])) for a, b in pairs)
+    turned = max(float(se3.rotation_angle(a[:3, :3], b[:3, :3])) for a, b in pairs)
+    if away > AWAY or turned > TURNED:
+        raise ConfigError(
+            f"the robot description on {arm.driver.robot_description} (robot '{driver.model.name}') is not arm profile "
+            f"{arm.name} ({arm.urdf_path}): {arm.flange_frame} differs by up to {away * 1e3:.0f} mm and {turned:.2f} "
+            "rad. Start the driver with this arm's model, or name the arm that stands there in the cell profile (arm)"
+        )

@@ -269,6 +269,14 @@ class Checker:
             found += [(name, CLOUD) for name in self._gripper_in_cloud()]
         return list(dict.fromkeys(found))
 
+    def self_contacts(self, q: np.ndarray) -> list[tuple[str, str]]:
+        """Names of the pairs of the robot's own bodies that touch at `q`, each once."""
+        n = len(self.shapes)
+        pin.updateGeometryPlacements(self.kin.model, self.kin.data, self.model, self.data, q)
+        own = [k for k, (i, j) in enumerate(self.pairs) if max(i, j) < n]
+        found = [self.pairs[k] for k in own if pin.computeCollision(self.model, self.data, k)]
+        return list(dict.fromkeys((self.names[i], self.names[j]) for i, j in found))
+
     def distance(self, q: np.ndarray, pair: int) -> float:
         """Signed distance in m between the shapes of `pairs[pair]` at `q`, negative inside. Not for the cloud."""
         pin.updateGeometryPlacements(self.kin.model, self.kin.data, self.model, self.data, q)

@@ -15,6 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from seegrasp_msgs.action import ExecuteGrasp, MoveTo
+from std_msgs.msg import String
 from visualization_msgs.msg import Marker
 
 from arm_control.cancel import wait_future
@@ -22,6 +23,7 @@ from arm_control.drivers.trajectory import MotionWatch
 from arm_control.nodes.arm_node import ArmNode
 from arm_control.nodes.status import held_from_marker
 from grasp_core import se3
+from grasp_core.arm import ArmProfile
 from grasp_core.errors import ErrorCode, ExecutionError
 from grasp_ros import qos
 from grasp_ros.conversions import matrix_to_pose
@@ -112,6 +114,19 @@ def test_without_robot_description_says_what_to_start(rig):
     assert "/robot_description" in result.error_msg
     rig.robot.describe()
     eventually(lambda: rig.arm._planner is not None, 20.0, "planner from the latched URDF")
+
+
+def test_the_description_of_another_arm_is_refused(rig):
+    """ur10e behind the driver, ur5e in the cell: the same joint names, other lengths."""
+    rig.arm._planner = None
+    other = ArmProfile.load("ur10e").urdf_path.read_text()
+    rig.robot._description.publish(String(data=other))
+    eventually(lambda: rig.arm._urdf == other and not rig.arm._starting)
+    result = rig.move.call(MoveTo.Goal(name="home"))
+    assert code(result) == "CONFIG"
+    for part in ("'ur10e'", "is not arm profile ur5e", "name the arm that stands there"):
+        assert part in result.error_msg
+    assert not rig.robot.trajectories
 
 
 # what it does
