@@ -23,6 +23,8 @@ from grasp_ros.conversions import timings_to_msgs
 if TYPE_CHECKING:
     from arm_control.nodes.arm_node import ArmNode
 
+_OPEN = ("approach", "close")  # stages in which what the picture showed has still to be where it was
+
 
 class ArmGoals:
     """Offers the actions of an `ArmNode` behind its gate."""
@@ -45,6 +47,7 @@ class ArmGoals:
         node.trajectory.await_rest(goal.cancel)
         node.state.refresh(node.joints)
         node.state.require_empty(node.gripper)
+        self._require_fresh(detection.stamp)
         ctx = self._grasp_context(planner, detection, scaling, goal)
         decisive, results = grasp(ctx)
         node.state.grasped(ctx.held, ctx.width, ctx.points if ctx.scene is None else ctx.scene, detection.stamp)
@@ -72,6 +75,16 @@ class ArmGoals:
         feedback = ExecuteGrasp.Feedback(stage="plan", candidate=-1)
         command = self._command(goal, feedback)
 
+        def on_resume() -> None:
+            if command.stage not in _OPEN:
+                return
+            try:
+                self._require_fresh(detection.stamp)
+            except StaleError as error:
+                raise StaleError(f"the picture grew old in the pause: {error}") from error
+
+        command.on_resume = on_resume
+
         def on_stage(stage: str) -> None:
             self._enter(stage, goal, feedback, command)
 
@@ -83,13 +96,13 @@ class ArmGoals:
 
         return ArmContext(
             planner,
-            self._guarded_arm(planner, command, show=False),
+            self._guarded_arm(planner, command, grasp=True),
             GuardedGripper(node.gripper, node.safety, command),
             node.joints,
             node.model,
             node.cell,
             detection.grasps,
-            self._scene(detection.stamp),
+            self._points(detection.stamp),
             goal.cancel,
             self._settings,
             scaling,
@@ -101,15 +114,18 @@ class ArmGoals:
             node.get_logger(),
         )
 
-    def _scene(self, stamp: int) -> np.ndarray:
-        """Points (N, 3) in the base frame of the cloud that the candidates were found in; StaleError."""
-        node = self._node
-        age = (node.now_ns() - stamp) * 1e-9
+    def _require_fresh(self, stamp: int) -> None:
+        """StaleError where the picture stamped `stamp` ns is older than `max_scene_age`."""
+        age = (self._node.now_ns() - stamp) * 1e-9
         if not -1.0 <= age <= self._max_scene_age:
             raise StaleError(
                 f"candidates are stamped {age:.1f} s before now (allowed: 0 to {self._max_scene_age} s, parameter "
                 "max_scene_age): detect again"
             )
+
+    def _points(self, stamp: int) -> np.ndarray:
+        """Points (N, 3) in the base frame of the cloud stamped `stamp` ns; StaleError."""
+        node = self._node
         cloud = node.clouds.at(stamp)
         T_base_cloud = node.lookup(cloud.frame, cloud.stamp)
         return cloud.transformed(T_base_cloud, node.arm.base_frame).points
@@ -139,9 +155,9 @@ class ArmGoals:
         node.state.refresh(node.joints)
         if target.kind != TargetKind.HERE:
             planner = node.require_planner(goal.cancel)
+            arm = self._guarded_arm(planner, command)
             again = lambda: self._plan(planner, target, scaling)  # noqa: E731
             path = timed("plan", again)
-            arm = self._guarded_arm(planner, command)
             timed("move", lambda: arm.execute(path, goal.cancel, again=again))
         if width is not None:
             timed("gripper", lambda: self._set_gripper(width, goal.cancel, command))
@@ -153,7 +169,12 @@ class ArmGoals:
         if node.state.update_held(node.gripper) is None:
             node.held.publish(None, node.now_ns())
         q, width = node.joints.arm().q, node.gripper.width()
-        points = node.state.scene(node.now_ns(), node.clouds.newest_stamp(), self._scene)
+        points, unseen = node.state.scene(node.now_ns(), node.clouds.newest_stamp(), self._points)
+        if unseen:
+            node.get_logger().warning(
+                f"planned around the known boxes of cell {node.cell.name} only, whatever else stands there: "
+                f"{node.clouds.topic}: {unseen}"
+            )
         path, note = node.state.plan(planner, target, q, width, points, node.arm, scaling)
         if note:
             node.get_logger().warning(note)
@@ -182,13 +203,15 @@ class ArmGoals:
         command.on_pause = on_pause
         return command
 
-    def _guarded_arm(self, planner: MotionPlanner, command: Command, show: bool = True) -> GuardedArm:
+    def _guarded_arm(self, planner: MotionPlanner, command: Command, grasp: bool = False) -> GuardedArm:
+        """Of a goal that begins now. A grasp is shown as a whole, when it is planned."""
         node = self._node
 
         def publish(parts: list[Trajectory]) -> None:
             node.shown.publish(parts, planner.fk, node.gripper.width())
 
-        return GuardedArm(node.trajectory, planner.fk, node.safety, command, publish if show else lambda _: None)
+        show = (lambda _: None) if grasp else publish
+        return GuardedArm(node.trajectory, planner.fk, node.safety, command, show, grasp)
 
     def _enter(self, stage: str, goal: ActiveGoal, feedback: Any, command: Command) -> None:
         command.stage = feedback.stage = stage

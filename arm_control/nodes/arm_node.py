@@ -27,18 +27,19 @@ from arm_control.moves import named_pose
 from arm_control.nodes.arm_goals import ArmGoals
 from arm_control.nodes.arm_state import ArmState
 from arm_control.nodes.goals import GoalGate
-from arm_control.nodes.heartbeat import Heartbeat, HeartbeatWatch, LookWatch
+from arm_control.nodes.heartbeat import Heartbeat
 from arm_control.nodes.operator_services import OperatorServices
 from arm_control.nodes.scene import CloudBuffer
 from arm_control.nodes.servo_goal import ServoGoal
 from arm_control.nodes.shown import PlanPublisher
 from arm_control.nodes.status import HeldPublisher, StatusPublisher
+from arm_control.nodes.vitals import VitalParams, vitals
 from arm_control.planning import PLANNERS, MotionPlanner, make_planner
 from arm_control.stages.context import GraspSettings
-from arm_control.watchdog import MotionWatchdog, Vital
+from arm_control.watchdog import MotionWatchdog
 from grasp_core.arm import ArmProfile
 from grasp_core.cell import Cell
-from grasp_core.errors import ConfigError, ErrorCode, SeegraspError
+from grasp_core.errors import ConfigError, SeegraspError
 from grasp_core.gripper import Gripper
 from grasp_ros import qos
 from grasp_ros.conversions import stamp_to_ns
@@ -83,7 +84,7 @@ class ArmNode(Node):
         )
         dry_run = params.declare("dry_run", False, "plan and show motions, never move arm or gripper")
         speed = params.declare("speed", 1.0, "part of the profile's speeds that is used at most", 0.01, 1.0)
-        timeouts = _Timeouts(params)
+        vital = VitalParams(params)
         params.check_unknown()
         if self.cell.base_frame != self.arm.base_frame:
             raise ConfigError(
@@ -114,7 +115,7 @@ class ArmNode(Node):
         self.safety = Safety(
             self.interlock,
             SafetyLimits(self.arm, self.model, self.cell, speed),
-            MotionWatchdog(self._vitals(timeouts)),
+            MotionWatchdog(vitals(self.data, self._tf, vital)),
             dry_run,
             self.get_logger(),
         )
@@ -186,33 +187,6 @@ class ArmNode(Node):
         if not self.safety.dry_run:
             self.interlock.check()
 
-    # what must live while the arm moves
-
-    def _vitals(self, timeouts: _Timeouts) -> list[Vital]:
-        watch = HeartbeatWatch(self.data, timeouts.guard_topic)
-        vitals = [
-            Vital(
-                watch.topic,
-                watch.age,
-                timeouts.heartbeat,
-                ErrorCode.STOPPED,
-                "start pick_node, which stops the arm should arm_node die (parameter require_guard)",
-                timeouts.require_guard,
-            ),
-            Vital(
-                "/tf",
-                lambda: float("inf") if self._tf.age_s is None else self._tf.age_s,
-                timeouts.tf,
-                ErrorCode.NO_TF,
-                "is the arm's driver or robot_state_publisher still running?",
-            ),
-        ]
-        if timeouts.camera > 0.0:
-            todo = "is the camera still connected, and camera_node running? (parameter camera_timeout)"
-            looks = LookWatch(self.data, timeouts.looked_topic)
-            vitals.append(Vital(looks.topic, looks.age, timeouts.camera, ErrorCode.STALE_DATA, todo))
-        return vitals
-
     def close(self) -> None:
         """Stop the arm while everything still spins."""
         self.gate.cancel("the node is shutting down")
@@ -256,22 +230,6 @@ class ArmNode(Node):
         self.data.destroy_node()
         self._close_planner()
         super().destroy_node()
-
-
-class _Timeouts:
-    """Parameters: for how long something may be silent while the arm moves, s."""
-
-    def __init__(self, params: Params) -> None:
-        self.camera = params.declare(
-            "camera_timeout", 2.0, "s without an image until a motion is stopped; 0: go on without", 0.0, 60.0
-        )
-        self.looked_topic = params.declare("looked_topic", "camera_node/looked", "what camera_node tells of each image")
-        self.tf = params.declare("tf_timeout", 1.0, "s without /tf until a motion is stopped", 0.05, 60.0)
-        self.guard_topic = params.declare("guard_topic", "pick_node/heartbeat", "signs of life of the guard, pick_node")
-        self.heartbeat = params.declare(
-            "heartbeat_timeout", 0.5, "s without the guard until a motion is stopped", 0.1, 60.0
-        )
-        self.require_guard = params.declare("require_guard", False, "no motion while the guard does not live")
 
 
 def make_nodes() -> list[Node]:

@@ -67,16 +67,22 @@ class ArmState:
                 "the gripper still holds an object: release it first (move_to with set_gripper)", ErrorCode.INVALID_GOAL
             )
 
-    def scene(self, now: int, newest: int | None, load: Callable[[int], np.ndarray]) -> np.ndarray | None:
-        """Points for a free motion: the remembered scene; when that is old, the newest cloud; else only known boxes."""
+    def scene(self, now: int, newest: int | None, load: Callable[[int], np.ndarray]) -> tuple[np.ndarray | None, str]:
+        """Points for a free motion: the remembered scene; when that is old, the newest cloud.
+
+        Without either None, for known boxes only, and why.
+        """
         if self._points is not None and (self.held is not None or abs(now - self._stamp) <= self._max_age * _S):
-            return self._points
+            return self._points, ""
         if newest is None:
-            return None
+            return None, "no cloud was received"
+        age = (now - newest) / _S
+        if not -1.0 <= age <= self._max_age:
+            return None, f"the newest cloud is {age:.1f} s old (allowed: 0 to {self._max_age} s, max_scene_age)"
         try:
-            return load(newest)
-        except StaleError:
-            return None
+            return load(newest), ""
+        except StaleError as error:
+            return None, str(error)
 
     def plan(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,8 @@ from arm_control.drivers.action_call import ActionCaller, CallCodes
 from arm_control.guarded import Command
 from arm_control.nodes.goals import ActiveGoal, GoalServer
 from arm_control.nodes.requests import invalid
+from arm_control.planning import MotionPlanner
+from arm_control.servo_watch import ServoWatch
 from grasp_core.errors import ConfigError, ErrorCode, ExecutionError, InputError, SeegraspError
 from grasp_ros import qos
 from grasp_ros.conversions import matrix_to_pose, pose_to_matrix, stamp_to_ns
@@ -57,6 +60,7 @@ class ServoGoal:
             request.target = self._checked(request.target)
         except InputError as error:
             raise invalid(str(error)) from error
+        planner = node.require_planner(goal.cancel)
         node.require_armed()
         safety.refuse_dry_run("the servo motion")
         top = node.arm.linear_velocity * safety.limits.speed
@@ -65,12 +69,13 @@ class ServoGoal:
         node.state.refresh(node.joints)
         command = Command(goal.cause, goal.cancel, "servo")
         with safety.interlock.motion(goal.cancel, command.on_pause) as token:
+            watch = self._watch(planner)
             safety.tell(command, f"follow a target, at most {request.max_speed:.2f} m/s")
             node.status.set("servo_to: servo")
             self._refused, self._busy = "", True
             try:
                 call = self._caller.start(request, token, goal.feedback)
-                _, result = call.wait(_LONGEST, token, self._watch())
+                _, result = call.wait(_LONGEST, token, watch)
             except Cancelled as stopped:
                 goal.cancel.check()
                 raise Cancelled(f"{stopped}, in a motion that cannot be taken up again", ErrorCode.STOPPED) from stopped
@@ -79,12 +84,17 @@ class ServoGoal:
                 node.status.set("idle")
         return result
 
-    def _watch(self) -> object:
-        alive = self._node.safety.watchdog.begin()
+    def _watch(self, planner: MotionPlanner) -> Callable[[], None]:
+        node = self._node
+        alive = node.safety.watchdog.watch().begin()
+        width = node.gripper.width()
+        planner.set_scene(None, node.state.update_held(node.gripper))
+        joints = ServoWatch(node.safety.limits, planner, node.joints.arm().q, width)
 
         def check() -> None:
             alive()
-            self._node.joints.arm()
+            now = node.joints.arm()
+            joints.check(now.q, now.qd)
             if self._refused:
                 raise ExecutionError(self._refused, ErrorCode.OUT_OF_LIMITS)
 

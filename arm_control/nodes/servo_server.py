@@ -90,10 +90,11 @@ class ServoServer:
                 ErrorCode.INVALID_GOAL,
             )
         top = self._limits
+        speed = min(goal.max_speed or top.speed, top.speed)
         limits = ServoLimits(
-            speed=min(goal.max_speed or top.speed, top.speed),
+            speed=speed,
             acceleration=top.acceleration,
-            angular_speed=top.angular_speed,
+            angular_speed=top.angular_speed * speed / top.speed,
             angular_acceleration=top.angular_acceleration,
             low=top.low,
             high=top.high,

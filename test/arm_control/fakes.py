@@ -335,6 +335,9 @@ class FakePlanner:
     def set_held(self, held) -> None:
         self.held = held
 
+    def self_contacts(self, q, width) -> list[tuple[str, str]]:
+        return []
+
     def close(self) -> None:
         pass
 

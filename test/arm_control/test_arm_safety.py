@@ -1,5 +1,6 @@
 """What an operator sees of arm_node and pick_node: arming, pausing, stopping, dry runs, and processes that die."""
 
+import threading
 import time
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticArray
+from rcl_interfaces.msg import Log
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from seegrasp_msgs.action import ExecuteGrasp, MoveTo, Pick
@@ -22,7 +24,7 @@ from arm_control.nodes.pick_node import PickNode
 from grasp_core.errors import ErrorCode, ExecutionError
 from grasp_ros import qos
 from test.arm_control.conftest import eventually
-from test.arm_control.fakes import CELL, Client, FakeEyes, FakePlanner, FakeRobot, candidates
+from test.arm_control.fakes import CELL, GRIPPER, Client, FakeEyes, FakePlanner, FakeRobot, candidates
 
 HOME = MoveTo.Goal(name="home")
 TIMEOUTS = {"camera_timeout": 2.0, "tf_timeout": 2.0, "heartbeat_timeout": 2.0}
@@ -34,7 +36,8 @@ def rig(ros) -> SimpleNamespace:
     arm = ArmNode(context=ros.context, parameter_overrides=[Parameter(k, value=v) for k, v in TIMEOUTS.items()])
     pick = PickNode(context=ros.context, parameter_overrides=[Parameter("heartbeat_timeout", value=2.0)])
     user = Node("user", context=ros.context)
-    heard: dict[str, list] = {"diag": [], "path": [], "trajectory": []}
+    heard: dict[str, list] = {"diag": [], "path": [], "trajectory": [], "log": []}
+    user.create_subscription(Log, "/rosout", heard["log"].append, 100)
     user.create_subscription(DiagnosticArray, "/diagnostics", heard["diag"].append, 10)
     user.create_subscription(MarkerArray, "/arm_node/planned_path", heard["path"].append, qos.LATCHED)
     user.create_subscription(JointTrajectory, "/arm_node/planned_trajectory", heard["trajectory"].append, qos.LATCHED)
@@ -203,6 +206,66 @@ def test_a_grasp_goes_on_after_a_pause(rig, part):
     assert len(rig.robot.trajectories) == 4
 
 
+def test_a_goal_that_comes_in_a_pause_is_planned_when_the_pause_is_over(rig):
+    """Somebody moved the arm meanwhile."""
+    call(rig, "arm_node/pause")
+    handle = rig.move.send(HOME)
+    rig.move.wait_stage("paused")
+    rig.robot.q = rig.robot.q + 0.3
+    eventually(lambda: np.allclose(rig.arm.joints.arm().q, rig.robot.q))
+    stood = rig.robot.q.copy()
+    call(rig, "arm_node/resume")
+    result = rig.move.result(handle).result
+    assert code(result) == "NONE", result.error_msg
+    np.testing.assert_allclose(rig.robot.trajectories[0].trajectory.points[0].positions, stood, atol=1e-9)
+
+
+def test_a_grasp_that_comes_in_a_pause_begins_where_the_arm_stands_then(rig):
+    """Its first command is the gripper's, which waits; the approach was planned before."""
+    call(rig, "arm_node/pause")
+    handle = rig.grasp.send(ExecuteGrasp.Goal(candidates=candidates(rig.arm.clouds.newest_stamp())))
+    rig.grasp.wait_stage("paused")
+    rig.robot.q = rig.robot.q + 0.3
+    eventually(lambda: np.allclose(rig.arm.joints.arm().q, rig.robot.q))
+    stood = rig.robot.q.copy()
+    call(rig, "arm_node/resume")
+    result = rig.grasp.result(handle).result
+    assert code(result) == "NONE", result.error_msg
+    np.testing.assert_allclose(rig.robot.trajectories[0].trajectory.points[0].positions, stood, atol=1e-9)
+
+
+@pytest.mark.parametrize("part", [0, 1, 2], ids=["before", "approach", "descent"])
+def test_no_grasp_in_a_picture_that_grew_old_in_a_pause(rig, monkeypatch, part):
+    stamp = rig.arm.clouds.newest_stamp()
+    if part == 0:
+        call(rig, "arm_node/pause")
+    handle = rig.grasp.send(ExecuteGrasp.Goal(candidates=candidates(stamp)))
+    if part > 0:
+        eventually(lambda: len(rig.robot.trajectories) == part and np.abs(rig.robot.qd).max() > 0)
+        call(rig, "arm_node/pause")
+    rig.grasp.wait_stage("paused")
+    monkeypatch.setattr(rig.arm._goals, "_max_scene_age", (rig.arm.now_ns() - stamp) * 1e-9)
+    call(rig, "arm_node/resume")
+    result = rig.grasp.result(handle).result
+    assert (code(result), result.stage) == ("STALE_DATA", "approach")
+    assert "grew old in the pause" in result.error_msg
+    assert "detect again" in result.error_msg
+    assert len(rig.robot.trajectories) == part
+    assert part > 0 or rig.robot.width == GRIPPER.max_width
+
+
+def test_what_is_held_is_lifted_however_long_the_pause(rig, monkeypatch):
+    stamp = rig.arm.clouds.newest_stamp()
+    handle = rig.grasp.send(ExecuteGrasp.Goal(candidates=candidates(stamp)))
+    eventually(lambda: len(rig.robot.trajectories) == 3 and np.abs(rig.robot.qd).max() > 0)
+    call(rig, "arm_node/pause")
+    rig.grasp.wait_stage("paused")
+    monkeypatch.setattr(rig.arm._goals, "_max_scene_age", 0.0)
+    call(rig, "arm_node/resume")
+    result = rig.grasp.result(handle).result
+    assert code(result) == "NONE", result.error_msg
+
+
 def test_cancelling_a_paused_goal(rig):
     handle = under_way(rig)
     call(rig, "arm_node/pause")
@@ -268,6 +331,55 @@ def test_a_camera_that_dies_in_motion_stops_the_arm(rig):
     assert code(result) == "STALE_DATA"
     assert "/camera_node/looked" in result.error_msg
     assert rig.robot.cancelled == 1
+
+
+def test_a_camera_that_dies_while_a_grasp_is_planned_stops_it(rig, monkeypatch):
+    planning, go_on = threading.Event(), threading.Event()
+    plan_grasps = rig.planner.plan_grasps
+
+    def slow(*given, **options):
+        planning.set()
+        go_on.wait(30.0)
+        return plan_grasps(*given, **options)
+
+    monkeypatch.setattr(rig.planner, "plan_grasps", slow)
+    handle = rig.grasp.send(ExecuteGrasp.Goal(candidates=candidates(rig.arm.clouds.newest_stamp())))
+    assert planning.wait(30.0)
+    rig.eyes.publish = False
+    time.sleep(TIMEOUTS["camera_timeout"] + 0.3)
+    go_on.set()
+    result = rig.grasp.result(handle).result
+    assert (code(result), result.stage) == ("STALE_DATA", "approach")
+    assert "no motion without /camera_node/looked" in result.error_msg
+    assert not rig.robot.trajectories
+
+
+def test_a_grasp_with_a_dead_camera_is_refused_where_one_is_required(rig, monkeypatch):
+    from dataclasses import replace
+
+    from arm_control.watchdog import MotionWatchdog
+
+    safe = rig.arm.safety
+    required = [replace(v, to_grasp=v.name != "/tf") for v in safe.watchdog._vitals]
+    monkeypatch.setattr(rig.arm, "safety", replace(safe, watchdog=MotionWatchdog(required)))
+    stamp = rig.arm.clouds.newest_stamp()
+    rig.eyes.publish = False
+    time.sleep(TIMEOUTS["camera_timeout"] + 0.3)
+    result = rig.grasp.call(ExecuteGrasp.Goal(candidates=candidates(stamp)))
+    assert code(result) == "STALE_DATA"
+    assert "no motion without /camera_node/looked" in result.error_msg
+    assert not rig.robot.trajectories
+    assert code(rig.move.call(HOME)) == "NONE"
+
+
+def test_a_plan_without_a_cloud_is_told(rig, monkeypatch):
+    rig.eyes.publish = False
+    monkeypatch.setattr(rig.arm.state, "_points", None)
+    monkeypatch.setattr(rig.arm.clouds, "newest_stamp", lambda: None)
+    assert code(rig.move.call(HOME)) == "NONE"
+    eventually(lambda: any("known boxes of cell bin_picking only" in m.msg for m in list(rig.log)))
+    told = next(m.msg for m in rig.log if "known boxes" in m.msg)
+    assert "/camera_node/cloud: no cloud was received" in told
 
 
 def test_a_camera_too_near_to_see_stops_nothing(rig):
@@ -343,6 +455,17 @@ def test_a_node_that_ends_stops_the_arm_first(rig):
     assert (code(result), result.error_msg) == ("CANCELLED", "the node is shutting down")
 
 
+def test_require_camera_is_about_grasps(ros):
+    overrides = {"require_camera": True, "looked_topic": "nobody/looked"}
+    arm = ArmNode(
+        "blind", context=ros.context, parameter_overrides=[Parameter(k, value=v) for k, v in overrides.items()]
+    )
+    silent = {v.name for v in arm.safety.watchdog._vitals if v.to_grasp}
+    arm.safety.watchdog.watch().begin()
+    arm.destroy_node()
+    assert silent == {"/tf", "/nobody/looked"}
+
+
 def test_without_a_required_guard_nothing_moves(ros):
     overrides = {"armed": True, "require_guard": True, "guard_topic": "nobody/heartbeat"}
     arm = ArmNode(
@@ -351,13 +474,13 @@ def test_without_a_required_guard_nothing_moves(ros):
     ros.spin(arm.data)
     publisher = arm.data.create_publisher(Bool, "nobody/heartbeat", qos.RELIABLE)
     with pytest.raises(ExecutionError, match="no motion without /nobody/heartbeat") as error:
-        arm.safety.watchdog.begin()
+        arm.safety.watchdog.watch().begin()
     assert error.value.code == ErrorCode.STOPPED
 
     def lives() -> bool:
         publisher.publish(Bool())
         try:
-            arm.safety.watchdog.begin()
+            arm.safety.watchdog.watch().begin()
         except ExecutionError:
             return False
         return True

@@ -3,6 +3,7 @@
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -188,6 +189,48 @@ def test_a_command_waits_while_paused():
     assert (len(begun), outcome) == (1, [None])
 
 
+def test_what_was_planned_before_a_wait_is_not_sent():
+    guards, driver = safety(), SlowArm()
+    driver.finish.set()
+    command, plans = Command("test", CancelToken()), []
+
+    def again() -> Trajectory:
+        plans.append(straight(HOME, HOME + 0.01 * len(plans)))
+        if len(plans) == 1:
+            guards.interlock.pause("a test")  # while it is being planned
+        return plans[-1]
+
+    arm = GuardedArm(driver, high_up, guards, command, lambda _: None)
+    guards.interlock.pause("a test")
+    thread, outcome = run_in_thread(lambda: arm.execute(straight(HOME, HOME + 0.1), command.cancel, again=again))
+    eventually(lambda: command.waited)
+    guards.interlock.resume()
+    eventually(lambda: plans and command.waited)
+    guards.interlock.resume()
+    thread.join(5.0)
+    assert outcome == [None]
+    assert driver.sent == [plans[1]]
+
+
+def test_a_stroke_that_waited_asks_whether_it_is_still_right():
+    guards = safety()
+    moved = []
+    gripper = SimpleNamespace(start=lambda *given: moved.append(given))
+
+    def too_old() -> None:
+        raise ExecutionError("the picture is old", ErrorCode.STALE_DATA)
+
+    command = Command("test", CancelToken(), on_resume=too_old)
+    guarded = GuardedGripper(gripper, guards, command)
+    guards.interlock.pause("a test")
+    thread, outcome = run_in_thread(lambda: guarded.start(0.02))
+    eventually(lambda: command.waited)
+    guards.interlock.resume()
+    thread.join(5.0)
+    assert outcome[0].code == ErrorCode.STALE_DATA
+    assert not moved
+
+
 def test_a_child_token_ends_with_its_parent_but_not_the_other_way_round():
     parent = CancelToken()
     with parent.child() as first:
@@ -211,7 +254,7 @@ def test_what_was_alive_must_stay_alive_and_what_was_not_is_not_waited_for():
         Vital("/cloud", lambda: age["camera"], 1.0, ErrorCode.STALE_DATA, "look at the camera"),
         Vital("/tf", lambda: age["tf"], 1.0, ErrorCode.NO_TF, "start the driver"),
     ]
-    check = MotionWatchdog(vitals).begin()
+    check = MotionWatchdog(vitals).watch().begin()
     check()
     age["camera"] = 1.5
     with pytest.raises(ExecutionError, match=r"nothing from /cloud for 1.5 s .*look at the camera") as error:
@@ -222,7 +265,35 @@ def test_what_was_alive_must_stay_alive_and_what_was_not_is_not_waited_for():
 def test_nothing_moves_without_what_is_required():
     guard = Vital("pick_node/heartbeat", lambda: 3.0, 0.5, ErrorCode.STOPPED, "start pick_node", required=True)
     with pytest.raises(ExecutionError, match="no motion without pick_node/heartbeat"):
-        MotionWatchdog([guard]).begin()
+        MotionWatchdog([guard]).watch().begin()
+
+
+def test_what_lived_when_the_goal_began_must_live_when_it_moves():
+    age = {"camera": 0.1, "tf": float("inf")}
+    camera = Vital("/looked", lambda: age["camera"], 1.0, ErrorCode.STALE_DATA, "look at the camera")
+    tf = Vital("/tf", lambda: age["tf"], 1.0, ErrorCode.NO_TF, "start the driver")
+    driver = SlowArm()
+    driver.finish.set()
+    guards = safety(vitals=[camera, tf])
+    arm = GuardedArm(driver, high_up, guards, Command("test", CancelToken()), lambda _: None)
+    path = straight(HOME, HOME + 0.1)
+    arm.execute(path, CancelToken())
+    age["camera"] = 1.5  # between two motions of the goal
+    with pytest.raises(ExecutionError, match=r"no motion without /looked, .*: look at the camera") as error:
+        arm.execute(path, CancelToken())
+    assert error.value.code == ErrorCode.STALE_DATA
+    age.update(camera=0.1, tf=0.1)
+    arm.execute(path, CancelToken())
+    age["tf"] = 1.5  # it came later, and is watched since
+    assert code_of(lambda: arm.execute(path, CancelToken())) == ErrorCode.NO_TF
+    assert len(driver.sent) == 2
+
+
+def test_what_a_grasp_needs_other_goals_do_without():
+    camera = Vital("/looked", lambda: 9.0, 1.0, ErrorCode.STALE_DATA, "look at the camera", to_grasp=True)
+    watchdog = MotionWatchdog([camera])
+    watchdog.watch().begin()()
+    assert code_of(watchdog.watch(grasp=True).begin) == ErrorCode.STALE_DATA
 
 
 # limits

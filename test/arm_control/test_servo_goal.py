@@ -1,6 +1,7 @@
 """servo_to of arm_node against a driver that only notes what it is told."""
 
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -81,7 +82,9 @@ def rig(ros) -> SimpleNamespace:
     for some, threads in nodes:
         ros.spin(*some, threads=threads)
     client = Client(user, ServoTo, "servo_to")
+    robot.describe()
     eventually(lambda: arm.trajectory.available() and arm.joints.age() < 1.0)
+    eventually(lambda: arm._planner is not None, what="planner from the URDF")
     return SimpleNamespace(
         robot=robot,
         servo=servo,
@@ -99,6 +102,7 @@ def rig(ros) -> SimpleNamespace:
 def fresh(rig: SimpleNamespace) -> None:
     rig.robot.reset()
     rig.servo.reset()
+    eventually(lambda: rig.arm.joints.age() < 0.5 and np.allclose(rig.arm.joints.arm().q, rig.robot.q))
 
 
 def target(rig: SimpleNamespace, T: np.ndarray) -> PoseStamped:
@@ -177,6 +181,30 @@ def test_joint_states_that_cease_end_the_goal(rig: SimpleNamespace) -> None:
     answer = rig.client.result(handle)
     assert ErrorCode(answer.result.error_code) == ErrorCode.NO_JOINT_STATES
     rig.robot.publish = True
+
+
+def test_joints_that_leave_the_limits_end_the_goal(rig: SimpleNamespace, monkeypatch) -> None:
+    limits = rig.arm.safety.limits
+    low, high = rig.robot.q - 0.5, rig.robot.q + 0.5
+    narrow = limits.arm.model_copy(update={"position_limits": tuple(zip(low, high, strict=True))})
+    monkeypatch.setattr(rig.arm, "safety", replace(rig.arm.safety, limits=replace(limits, arm=narrow)))
+    handle = started(rig)
+    rig.robot.q = rig.robot.q - 0.6 * np.eye(6)[2]
+    answer = rig.client.result(handle)
+    assert ErrorCode(answer.result.error_code) == ErrorCode.OUT_OF_LIMITS
+    assert "elbow_joint" in answer.result.error_msg
+    assert "(position_limits); the arm stops" in answer.result.error_msg
+
+
+def test_an_arm_that_would_touch_itself_ends_the_goal(rig: SimpleNamespace) -> None:
+    handle = started(rig)
+    folded = rig.robot.q.copy()
+    folded[2] = 2.6  # rad: the fingers reach the upper arm
+    rig.robot.q = folded
+    answer = rig.client.result(handle)
+    assert ErrorCode(answer.result.error_code) == ErrorCode.GOAL_IN_COLLISION
+    assert "the arm would touch itself" in answer.result.error_msg
+    assert "upper_arm_link" in answer.result.error_msg
 
 
 def test_a_pause_ends_it(rig: SimpleNamespace) -> None:

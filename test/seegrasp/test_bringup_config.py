@@ -208,7 +208,7 @@ def test_the_cell_follows_the_arm_and_the_vendors_drivers_are_started_when_asked
 def test_real_arms_begin_unarmed_slow_and_guarded() -> None:
     for name in ("ur5_realsense", "flexiv_realsense"):
         arm = next(p for p in resolve(load(name), {}) if p.name == "arm_node").parameters
-        assert (arm["armed"], arm["speed"], arm["require_guard"]) == (False, 0.1, True)
+        assert (arm["armed"], arm["speed"], arm["require_guard"], arm["require_camera"]) == (False, 0.1, True, True)
         assert arm["planner"] == "move_group"
 
 
