@@ -23,11 +23,12 @@ UR = TEXT[: TEXT.index("## Measuring stops")]
 # Universal_Robots_ROS2_Driver (ur_calibration, ur_robot_driver, ur_moveit_config), realsense-ros, flexiv_ros2.
 VENDORS = {
     ("ur_calibration", "calibration_correction.launch.py"): {"robot_ip", "target_filename"},
-    ("ur_robot_driver", "ur_control.launch.py"): {"ur_type", "robot_ip", "kinematics_params_file", "launch_rviz"},
+    ("ur_robot_driver", "ur_control.launch.py"): {"ur_type", "robot_ip", "kinematics_params_file", "launch_rviz"}
+    | {"description_launchfile", "controllers_file"},
     ("ur_moveit_config", "ur_moveit.launch.py"): {"ur_type", "launch_rviz"},
     ("realsense2_camera", "rs_launch.py"): {
         *("align_depth.enable", "enable_sync", "depth_module.depth_profile", "rgb_camera.color_profile"),
-        *("serial_no", "camera_namespace", "json_file_path"),
+        *("serial_no", "camera_namespace", "json_file_path", "decimation_filter.enable"),
     },
 }
 
@@ -51,15 +52,27 @@ def test_up_takes_what_is_given(line: str) -> None:
     assert resolve(load(args.bringup), parse_settings(args.settings))
 
 
-@pytest.mark.parametrize("setting", re.findall(r"--set (\S+:=[^\s`]+)", TEXT))
-def test_parameters_belong_to_a_node_that_has_them(setting: str) -> None:
-    node, _, parameter = setting.partition(":=")[0].partition(".")
-    if node != "node":  # node.parameter:=value says how
-        given = ["robot_ip:=10.0.0.2", "driver:=rtde", "camera_driver:=realsense", setting]
-        plans = {plan.name: plan.parameters for plan in resolve(load("ur5_realsense"), parse_settings(given))}
-        assert parameter in plans[node]
-        table = (ROOT / "docs" / "NODES.md").read_text(encoding="utf-8").split(f"\n## {node}\n")[1].split("\n## ")[0]
-        assert f"| `{parameter}` |" in table
+def settings(name: str) -> set[str]:
+    """`key:=value` of every code span of a document."""
+    spans = re.findall(r"`([^`\n]+)`", (ROOT / "docs" / name).read_text(encoding="utf-8"))
+    return {word for span in spans for word in span.split() if re.match(r"[a-z_.]+:=", word)}
+
+
+@pytest.mark.parametrize(
+    "setting", sorted(settings("REAL_ROBOT.md") | settings("TROUBLESHOOTING.md") | settings("CAMERAS.md"))
+)
+def test_what_is_to_be_set_can_be_set(setting: str) -> None:
+    """An argument of a bringup or of a vendor's launch file, or node.parameter of a node that has it."""
+    key = setting.partition(":=")[0]
+    bringups = [load(name) for name in ("sim", "ur5_realsense", "flexiv_realsense")]
+    node, _, parameter = key.partition(".")
+    if any(key in spec.arguments for spec in bringups) or any(key in known for known in VENDORS.values()):
+        return
+    if key == "node.parameter":  # says how
+        return
+    assert node in {node.name for spec in bringups for node in spec.nodes}, f"{key}: of which node?"
+    table = (ROOT / "docs" / "NODES.md").read_text(encoding="utf-8").split(f"\n## {node}\n")[1].split("\n## ")[0]
+    assert re.search(rf"\| `{parameter.partition('.')[0]}[`.]", table), f"{node} has no parameter {parameter}"
 
 
 @pytest.mark.parametrize("line", lines("ros2 launch seegrasp "))
