@@ -59,7 +59,8 @@ def settings(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "setting", sorted(settings("REAL_ROBOT.md") | settings("TROUBLESHOOTING.md") | settings("CAMERAS.md"))
+    "setting",
+    sorted(settings("REAL_ROBOT.md") | settings("TROUBLESHOOTING.md") | settings("CAMERAS.md") | settings("MOVEIT.md")),
 )
 def test_what_is_to_be_set_can_be_set(setting: str) -> None:
     """An argument of a bringup or of a vendor's launch file, or node.parameter of a node that has it."""
@@ -137,7 +138,10 @@ def test_both_ways_are_started_in_a_dry_run_and_then_without(way: str) -> None:
             assert "ur_driver_node" in plans
 
 
-@pytest.mark.parametrize("line", lines("seegrasp calibrate "))
+CALIBRATION = (ROOT / "docs" / "CALIBRATION.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("line", lines("seegrasp calibrate ") + lines("bin/seegrasp calibrate ", CALIBRATION))
 def test_calibrate_takes_what_is_given(line: str) -> None:
     args = calibrate.parser().parse_args(shlex.split(line)[2:])
     assert args.print or args.cell == "my_cell.yaml"
