@@ -15,6 +15,7 @@
       - name: player                       # a plain program: `arguments` instead of parameters
         module: seegrasp.__main__
         arguments: [replay, "${bag}"]      # an empty argument is an error: it has to be given
+        optional_arguments: ["--x=${x}"]   # each is left out while its argument is empty
         may_end: true                      # its end, if it is a good one, ends nothing else
 
 `${name}` alone is the argument with its type; inside a longer text, such as the default of another argument, it is
@@ -59,6 +60,7 @@ class NodeSpec(StrictModel):
     namespace: str = ""
     condition: str = Field("", pattern=rf"^({_TERM}( and {_TERM})*)?$")
     arguments: tuple[Scalar, ...] = ()
+    optional_arguments: tuple[str, ...] = ()
     may_end: bool = False
 
 
@@ -121,12 +123,15 @@ def _check(spec: BringupSpec, path: str) -> None:
             raise ConfigError(f"{path}: arguments.{key}.default: {argument.default!r} is not one of its choices")
     defaults = [str(a.default) for a in spec.arguments.values()]
     for node in spec.nodes:
-        texts = [*node.parameters.values(), *node.remappings.values(), *node.arguments, node.namespace, *defaults]
+        texts = [*node.parameters.values(), *node.remappings.values(), node.namespace, *defaults]
+        texts += [*node.arguments, *node.optional_arguments]
         for reference in (r for text in texts if isinstance(text, str) for r in _REFERENCE.findall(text)):
             if reference not in spec.arguments:
                 raise ConfigError(f"{path}: node {node.name}: ${{{reference}}} is not among the arguments")
         if not node.arguments and not node.executable:
             raise ConfigError(f"{path}: node {node.name}: executable: missing")
+        if node.optional_arguments and not node.arguments:
+            raise ConfigError(f"{path}: node {node.name}: optional_arguments follow arguments: there are none")
         if node.arguments and (node.parameters or node.remappings or node.namespace):
             raise ConfigError(f"{path}: node {node.name}: a plain program (arguments) has nothing else of a node")
         _check_condition(node, spec, path)
@@ -208,11 +213,15 @@ def _plan(node: NodeSpec, values: Mapping[str, Any], overrides: Mapping[str, Any
     remappings = {key: str(_fill(value, values)) for key, value in node.remappings.items()}
     namespace = str(_fill(node.namespace, values)).strip("/")
     for text in node.arguments:
-        empty = [r for r in _REFERENCE.findall(str(text)) if values[r] == ""]
-        if empty:
+        if empty := _empty(text, values):
             raise ConfigError(f"{node.name} needs the argument {empty[0]!r}: give {empty[0]}:=…")
-    arguments = tuple(str(_fill(value, values)) for value in node.arguments)
+    given = [text for text in node.optional_arguments if not _empty(text, values)]
+    arguments = tuple(str(_fill(value, values)) for value in (*node.arguments, *given))
     return NodePlan(node.name, node.module, node.executable, parameters, remappings, namespace, arguments, node.may_end)
+
+
+def _empty(text: Any, values: Mapping[str, Any]) -> list[str]:
+    return [name for name in _REFERENCE.findall(str(text)) if values[name] == ""]
 
 
 def _fill(value: Any, values: Mapping[str, Any]) -> Any:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import sys
 
+import seegrasp.external
 from grasp_core.errors import ConfigError
 from seegrasp.bringup_config import NodePlan, load, resolve
+
+# s from SIGINT to SIGTERM, which makes a `ros2 launch` below this one leave its nodes behind: it gets the 10 s that it
+# gives them (5 to SIGTERM, 5 more to SIGKILL), and some.
+PATIENCE_S = 15
 
 
 def describe(name: str):
@@ -23,7 +28,7 @@ def describe(name: str):
         plans = resolve(spec, given)
         if not plans:
             raise ConfigError(f"bringup {name!r} starts no node with these arguments")
-        return [_action(plan) for plan in plans]
+        return [action(plan) for plan in plans]
 
     arguments = [
         DeclareLaunchArgument(
@@ -37,14 +42,16 @@ def describe(name: str):
     return LaunchDescription([*arguments, OpaqueFunction(function=nodes)])
 
 
-def _action(plan: NodePlan):
+def action(plan: NodePlan):
+    """launch's action that starts a node or a plain program."""
     from launch.actions import ExecuteProcess, Shutdown
     from launch_ros.actions import Node
 
     end = None if plan.may_end else Shutdown(reason=f"{plan.name} ended")
     if plan.arguments:
-        command = [sys.executable, "-m", plan.module, *plan.arguments]
-        return ExecuteProcess(cmd=command, name=plan.name, output="screen", on_exit=end)
+        return ExecuteProcess(
+            cmd=command(plan), name=plan.name, output="screen", on_exit=end, sigterm_timeout=str(PATIENCE_S)
+        )
     return Node(
         package="seegrasp",
         executable=plan.executable,
@@ -55,6 +62,17 @@ def _action(plan: NodePlan):
         output="screen",
         on_exit=end,
     )
+
+
+def command(plan: NodePlan) -> list[str]:
+    """The command line of a plain program.
+
+    launch sends SIGINT to the process that it has started, and to none below: a program of others has to be that
+    process, or its own children outlive it.
+    """
+    if plan.module == seegrasp.external.__name__:
+        return list(plan.arguments)
+    return [sys.executable, "-m", plan.module, *plan.arguments]
 
 
 def _text(value: object) -> str:

@@ -1,10 +1,6 @@
 """Bringup files: strict, typed settings, and the shipped ones name what exists."""
 
 import ast
-import importlib.util
-import subprocess
-import sys
-import types
 from pathlib import Path
 
 import pytest
@@ -114,6 +110,14 @@ def test_wrong_settings_say_what_was_expected(tmp_path: Path, setting: str, said
             "has nothing else of a node",
         ),
         ({"arguments": {"s": {"default": "x", "description": "", "choices": ["y"]}}}, "not one of its choices"),
+        (
+            {"nodes": [{"name": "a", "module": "m", "executable": "a", "optional_arguments": ["x"]}]},
+            "optional_arguments follow arguments",
+        ),
+        (
+            {"nodes": [{"name": "a", "module": "m", "arguments": ["x"], "optional_arguments": ["${y}"]}]},
+            "${y} is not among",
+        ),
     ],
 )
 def test_wrong_files_name_file_and_key(tmp_path: Path, changes: dict, said: str) -> None:
@@ -132,64 +136,6 @@ def test_shipped_bringups_name_modules_with_a_main(name: str) -> None:
         assert "main" in functions, plan.module
 
 
-class Recorded:
-    """Stands in for classes of launch: remembers what it was made with."""
-
-    def __init__(self, *args, **kwargs) -> None:
-        self.args, self.kwargs = args, kwargs
-
-
-@pytest.fixture
-def launch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ROS 2's launch, or, where there is none, classes in its place that take the same arguments."""
-    if importlib.util.find_spec("launch") and importlib.util.find_spec("launch_ros"):
-        return
-    modules = {n: types.ModuleType(n) for n in ("launch", "launch.actions", "launch_ros", "launch_ros.actions")}
-    modules["launch"].LaunchDescription = Recorded
-    for class_name in ("DeclareLaunchArgument", "OpaqueFunction", "Shutdown", "ExecuteProcess"):
-        setattr(modules["launch.actions"], class_name, type(class_name, (Recorded,), {}))
-    modules["launch_ros.actions"].Node = type("Node", (Recorded,), {})
-    for module_name, module in modules.items():
-        monkeypatch.setitem(sys.modules, module_name, module)
-
-
-def launched(name: str, **given: str) -> tuple[list, list]:
-    """Declared arguments and started actions of launch/<name>.launch.py."""
-    namespace: dict = {}
-    exec((ROOT / "launch" / f"{name}.launch.py").read_text(), namespace)
-    *arguments, function = namespace["generate_launch_description"]().args[0]
-    defaults = {a.args[0]: a.kwargs["default_value"] for a in arguments}
-    context = types.SimpleNamespace(launch_configurations=defaults | given)
-    return arguments, function.kwargs["function"](context)
-
-
-@pytest.mark.usefixtures("launch")
-@pytest.mark.parametrize("name", SHIPPED)
-def test_launch_files_start_the_same_nodes(name: str) -> None:
-    if "launch" in sys.modules and not hasattr(sys.modules["launch"], "__file__"):
-        arguments, actions = launched(name, **NEEDED.get(name, {}))
-        spec = load(name)
-        assert [a.args[0] for a in arguments] == list(spec.arguments)
-        assert all(a.kwargs["description"] for a in arguments)
-        plans = resolve(spec, NEEDED.get(name, {}))
-        assert len(actions) == len(plans)
-        for action, plan in zip(actions, plans, strict=True):
-            if plan.arguments:
-                assert action.kwargs["cmd"] == [sys.executable, "-m", plan.module, *plan.arguments]
-            else:
-                assert action.kwargs["executable"] == plan.executable
-                assert action.kwargs["parameters"] == [dict(plan.parameters)]
-                assert action.kwargs["namespace"] == (plan.namespace or None)
-    else:
-        described = subprocess.run(
-            ["ros2", "launch", str(ROOT / "launch" / f"{name}.launch.py"), "--show-args"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert all(f"'{key}':" in described.stdout for key in load(name).arguments)
-
-
 def test_the_cell_follows_the_arm_and_the_vendors_drivers_are_started_when_asked_for() -> None:
     def names(*settings: str) -> dict:
         return {p.name: p for p in resolve(load("ur5_realsense"), parse_settings(settings))}
@@ -203,6 +149,17 @@ def test_the_cell_follows_the_arm_and_the_vendors_drivers_are_started_when_asked
     assert "robot_ip:=10.0.0.2" in started
     with pytest.raises(ConfigError, match="ur_robot_driver needs the argument 'robot_ip': give robot_ip:=…"):
         names("start_drivers:=true")
+
+
+def test_the_driver_gets_the_arms_own_kinematics_where_they_are_given() -> None:
+    chosen = {"start_drivers": "true", "robot_ip": "10.0.0.2"}
+
+    def driver(**more: str) -> tuple[str, ...]:
+        plans = resolve(load("ur5_realsense"), chosen | more)
+        return next(plan.arguments for plan in plans if plan.name == "ur_robot_driver")
+
+    assert driver(kinematics_params_file="/cell/ur5e.yaml") == (*driver(), "kinematics_params_file:=/cell/ur5e.yaml")
+    assert not any("kinematics" in argument for argument in driver())
 
 
 def test_real_arms_begin_unarmed_slow_and_guarded() -> None:
