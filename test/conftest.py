@@ -1,28 +1,26 @@
 """Shared fixtures."""
 
-import itertools
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+from test.domains import own_domain
+
 # A busy machine must not fail a property: no deadlines; the same examples every time.
 settings.register_profile("seegrasp", deadline=None, derandomize=True)
 settings.load_profile("seegrasp")
 
-# Ids 1..101 keep Fast DDS's ports below Linux's ephemeral range (DDSI-RTPS 9.6.1).
-_domains = itertools.count(20 + os.getpid() % 70)
 DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 @pytest.fixture
-def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
+def ros_domain() -> Iterator[int]:
     """A ROS_DOMAIN_ID of this test's own, so that nodes of other tests and other robots stay out."""
-    domain = next(_domains) % 101 + 1
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    return domain
+    with own_domain() as domain:
+        yield domain
 
 
 @pytest.fixture

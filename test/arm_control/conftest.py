@@ -1,7 +1,5 @@
 """A fake robot and a real arm_node on a domain of their own, shared by the tests of a module."""
 
-import itertools
-import os
 import time
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -11,7 +9,7 @@ import rclpy
 from rclpy.context import Context
 from rclpy.node import Node
 
-_domains = itertools.count(os.getpid() % 60)
+from test.domains import own_domain
 
 
 @pytest.fixture(scope="module")
@@ -19,10 +17,7 @@ def ros() -> Iterator[SimpleNamespace]:
     """A context on a domain of its own, and `spin(*nodes, threads)`; all ends with the module."""
     from test.arm_control.fakes import Spinner
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        domain = next(_domains) % 60 + 40
-        patch.setenv("ROS_DOMAIN_ID", str(domain))
+    with own_domain() as domain:
         context = Context()
         rclpy.init(context=context, domain_id=domain)
         nodes: list[Node] = []

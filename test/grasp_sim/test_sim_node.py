@@ -32,6 +32,7 @@ from grasp_core.errors import ErrorCode
 from grasp_core.gripper import Gripper
 from grasp_ros import qos
 from grasp_ros.conversions import depth_to_metres, image_to_rgb, stamp_to_ns
+from test.domains import own_domain
 from test.grasp_ros.kit import rclpy_with, spinning, wait_until
 
 CELL, ARM, GRIPPER = Cell.load("bin_picking"), ArmProfile.load("ur5e"), Gripper.load("robotiq_2f85")
@@ -88,9 +89,7 @@ class Client(Node):
 
 @pytest.fixture(scope="module")
 def environment() -> Iterator[dict[str, str]]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(1 + os.getpid() * 7 % 100))
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    with own_domain():
         yield dict(os.environ)
 
 

@@ -7,8 +7,8 @@ import rclpy
 from rclpy.node import Node
 
 from grasp_core.cell import Cell
-from grasp_eval.demo import free_domain
 from seegrasp.bringup import Bringup
+from test.domains import own_domain
 from test.system.rig import Rig
 
 SETTINGS = (
@@ -40,9 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.fixture(scope="module")
 def rig(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """The processes of config/bringup/sim.yaml in a ROS domain of their own, and their client."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(free_domain()))
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    with own_domain():
         bringup = Bringup.load("sim", tmp_path_factory.mktemp("logs"), (*SETTINGS, *DRIVERS[request.param]))
         rclpy.init()
         node = Node("system_test")

@@ -21,9 +21,9 @@ from grasp_core import se3
 from grasp_core.calibration import Calibration
 from grasp_core.cell import Cell
 from grasp_core.config import config_dir
-from grasp_eval.demo import free_domain
 from hand_eye.nodes import calibrate
 from seegrasp.bringup import Bringup
+from test.domains import own_domain
 
 READY_S = 300.0
 SETTINGS = (
@@ -42,9 +42,7 @@ TRUTH = Cell.load("bin_picking").cameras[0].T_parent_optical
 @pytest.fixture
 def cell(tmp_path: Path) -> Iterator[Path]:
     """Simulator, camera and arm nodes at the observe pose; the cell file that the command is given."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(free_domain()))
-        patch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    with own_domain():
         data = yaml.safe_load((config_dir() / "cells" / "bin_picking.yaml").read_text())
         data["cameras"][0] |= {"position": [0.012, -0.085, 0.048], "rpy": [0.05, -0.04, 0.03]}
         path = tmp_path / "cell.yaml"
