@@ -76,7 +76,7 @@ def card(facts: Facts) -> str:
     recipe = facts.recipe
     step, measured = facts.validation
     rows = "\n".join(f"| `{name}` | {measured[name]:.4f} | {MEASURES[name]} |" for name in MEASURES if name in measured)
-    network = json.dumps(recipe.network.model_dump(mode="json"))
+    network = json.dumps(recipe.network.model_dump(mode="json", exclude={"ranking"}))
     stroke = f"{1e3 * recipe.network.max_width:.0f} mm"
     return f"""# Weights of the dense grasp detector
 
@@ -105,8 +105,9 @@ pictures of real things.
 
 ## Training
 
-{facts.step} of {recipe.steps} steps, {recipe.batch} scenes a step, {recipe.precision}, AdamW, learning rate
-{recipe.learning_rate:g} with warm-up and cosine. Here is the running average of the weights, decay {recipe.average:g}.
+{facts.step} of {recipe.steps} steps, {recipe.batch} scenes a step on each process, {recipe.precision}, AdamW,
+learning rate {recipe.learning_rate:g} with warm-up and cosine. Here is the running average of the weights, decay
+{recipe.average:g}.
 Network: `{network}`.
 
 ## Validation
@@ -132,8 +133,7 @@ def _scores(ranking: Ranking) -> str:
         return "Scores are not calibrated: they are for ranking."
     weights = ", ".join(f"{name} {value:.2f}" for name, value in ranking.model_dump().items())
     return (
-        f"Scores are probabilities of success, fitted to grasps\nexecuted on the benchmark bed with the objects of "
-        f"`procedural-val` ({weights})."
+        f"Scores are probabilities of success, fitted to\ngrasps that were executed on the benchmark bed ({weights})."
     )
 
 

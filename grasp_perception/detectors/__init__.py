@@ -26,7 +26,7 @@ class Detector(Protocol):
         """
 
 
-DEFAULT = "analytic"  # what commands, nodes and launch files take when they are not told
+DEFAULT = "dense"  # what commands, nodes and launch files take when they are not told
 _BUILT_IN = {  # torch is loaded only with one that needs it
     "analytic": "grasp_perception.detectors.analytic:AnalyticDetector",
     "dense": "grasp_perception.dense.detector:from_file",

@@ -1,5 +1,6 @@
 """Files of weights: what was saved comes back, and whatever is wrong with a file is said."""
 
+import hashlib
 import json
 import struct
 from importlib import resources
@@ -11,6 +12,7 @@ import torch
 from grasp_core.errors import ConfigError
 from grasp_perception.dense import detector, weights
 from grasp_perception.dense.model import DenseModel
+from grasp_perception.dense.ranking import Ranking
 from grasp_perception.dense.sparse import fuse
 from grasp_perception.detectors import make_detector
 from test.grasp_perception.dense.dense_scenes import SMALL, encoded, random_model, table_with_box
@@ -80,6 +82,16 @@ def test_shipped_weights_that_cannot_be_used_are_an_error(
         monkeypatch.setattr(module, "shipped", lambda: lost)
     with pytest.raises(ConfigError, match=rf"{lost}.*`git checkout -- {tmp_path}`"):
         make_detector("dense")
+
+
+def test_what_is_shipped_is_what_its_card_says() -> None:
+    data, card = weights.shipped().read_bytes(), weights.shipped().with_suffix(".md").read_text(encoding="utf-8")
+    assert len(data) <= 30_000_000
+    assert hashlib.sha256(data).hexdigest() in card
+    notes = weights.notes(weights.shipped())
+    assert notes["commit"] in card
+    assert notes["licence"] == "Apache-2.0"
+    assert weights.load(weights.shipped()).config.ranking != Ranking()
 
 
 def test_shipped_weights_lie_in_the_package() -> None:
