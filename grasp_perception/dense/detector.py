@@ -17,6 +17,7 @@ from grasp_core.grasps import Grasps
 from grasp_core.gripper import Gripper
 from grasp_core.observation import Observation
 from grasp_perception.dense import post, template
+from grasp_perception.dense.balance import balance
 from grasp_perception.dense.buckets import Buckets
 from grasp_perception.dense.decode import Candidates, decode, distinct_views
 from grasp_perception.dense.inputs import MAX_POINTS, Encoded, SceneCloud, encode
@@ -85,15 +86,15 @@ class DenseDetector:
             camera = None if observation.T_base_cam is None else np.asarray(observation.T_base_cam)[:3, 3]
             seen = SceneCloud(near[usable.around(near, region, p.margin)], floor, camera)
             scenes = encode([seen], self.model.config.voxel, len(self.model.config.widths), p.device)
-        grasps = self._network(scenes, floor, gripper, region)
+        grasps = self._network(scenes, seen, gripper, region)
         if grasps is None:
             return None
         high = torch.as_tensor(near[near[:, 2] > floor + p.floor_noise], device=p.device)
         return self._feasible(grasps, high, gripper, region)
 
-    def _network(self, scenes: Encoded, floor: float, gripper: Gripper, region: Box | None) -> Candidates | None:
+    def _network(self, scenes: Encoded, seen: SceneCloud, gripper: Gripper, region: Box | None) -> Candidates | None:
         """What the network proposes; None where it finds nothing graspable."""
-        p, model = self.params, self.model
+        p, model, floor = self.params, self.model, seen.support
         with self._stage("backbone"):
             levels = model.backbone(scenes)
         with self._stage("graspness"):
@@ -111,8 +112,13 @@ class DenseDetector:
         with self._stage("grasps"):
             repeated = features.repeat_interleave(p.views_per_seed, dim=0)
             score, width, stability = model.grasp_head(points.features, local, index, repeated)
+        with self._stage("balance"):
+            across = torch.as_tensor(template.rotations()[..., 1].copy(), dtype=torch.float32, device=p.device)[views]
+            cloud = torch.as_tensor(seen.points, dtype=torch.float32, device=p.device)
+            steady = balance(scenes.points[seeds], across, cloud, floor, p.floor_noise, model.config.voxel)
+            steady = torch.minimum(steady, stability.sigmoid().unflatten(0, views.shape))
         with self._stage("decode"):
-            values = (v.unflatten(0, views.shape) for v in (score.sigmoid(), width, stability.sigmoid()))
+            values = (*(v.unflatten(0, views.shape) for v in (score.sigmoid(), width)), steady)
             return decode(
                 scenes.points[seeds], views, *values, gripper, p.tries_per_seed, p.clearance, p.stability_weight,
                 p.min_score, floor + p.tip_clearance, p.neighbours, self._ranking, p.sink,

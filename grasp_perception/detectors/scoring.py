@@ -37,16 +37,16 @@ _TALL = 0.06  # m
 _GOOD_FILL = 0.8
 _GOOD_FILL_EDGE = 0.6
 _GOOD_CLEARANCE = 0.006  # m
-_LEVER = 0.06  # m from the closing plane at which the weight of the object is held badly
+LEVER = 0.06  # m from the closing plane at which the weight of the object is held badly
 _THIN = 0.010  # m
 _LARGE = 0.35  # m: walls and furniture
 
 
 def stability(scene: HeightMap, contacts: Contacts) -> torch.Tensor:
-    """1 where the closing plane passes through the segment's estimated centre of mass, 0 from ``_LEVER`` on, (N,)."""
+    """1 where the closing plane passes through the segment's estimated centre of mass, 0 from ``LEVER`` on, (N,)."""
     arm = scene.centroid[contacts.segment] - contacts.t
     across = (arm * contacts.R[:, :, 1]).sum(1).abs()
-    return torch.where(contacts.segment > 0, (1.0 - across / _LEVER).clamp(0.0, 1.0), 0.0)
+    return torch.where(contacts.segment > 0, (1.0 - across / LEVER).clamp(0.0, 1.0), 0.0)
 
 
 def factors(

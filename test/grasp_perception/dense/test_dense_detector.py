@@ -20,7 +20,19 @@ from test.grasp_perception.dense.dense_scenes import random_model, table_with_bo
 
 GRIPPER = Gripper.load("robotiq_2f85")
 REGION = Box([-0.1, -0.1, 0.003], [0.1, 0.1, 0.2])
-STAGES = ["encode", "backbone", "graspness", "seeds", "views", "group", "grasps", "decode", "buckets", "centre"]
+STAGES = [
+    "encode",
+    "backbone",
+    "graspness",
+    "seeds",
+    "views",
+    "group",
+    "grasps",
+    "balance",
+    "decode",
+    "buckets",
+    "centre",
+]
 
 
 def seen(points: np.ndarray, camera: bool = True) -> Observation:
