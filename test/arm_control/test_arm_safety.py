@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from action_msgs.msg import GoalStatus
 from diagnostic_msgs.msg import DiagnosticArray
-from rcl_interfaces.msg import Log
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from seegrasp_msgs.action import ExecuteGrasp, MoveTo, Pick
@@ -36,8 +35,7 @@ def rig(ros) -> SimpleNamespace:
     arm = ArmNode(context=ros.context, parameter_overrides=[Parameter(k, value=v) for k, v in TIMEOUTS.items()])
     pick = PickNode(context=ros.context, parameter_overrides=[Parameter("heartbeat_timeout", value=2.0)])
     user = Node("user", context=ros.context)
-    heard: dict[str, list] = {"diag": [], "path": [], "trajectory": [], "log": []}
-    user.create_subscription(Log, "/rosout", heard["log"].append, 100)
+    heard: dict[str, list] = {"diag": [], "path": [], "trajectory": []}
     user.create_subscription(DiagnosticArray, "/diagnostics", heard["diag"].append, 10)
     user.create_subscription(MarkerArray, "/arm_node/planned_path", heard["path"].append, qos.LATCHED)
     user.create_subscription(JointTrajectory, "/arm_node/planned_trajectory", heard["trajectory"].append, qos.LATCHED)
@@ -376,9 +374,10 @@ def test_a_plan_without_a_cloud_is_told(rig, monkeypatch):
     rig.eyes.publish = False
     monkeypatch.setattr(rig.arm.state, "_points", None)
     monkeypatch.setattr(rig.arm.clouds, "newest_stamp", lambda: None)
+    warned: list[str] = []
+    monkeypatch.setattr(rig.arm.get_logger(), "warning", warned.append)
     assert code(rig.move.call(HOME)) == "NONE"
-    eventually(lambda: any("known boxes of cell bin_picking only" in m.msg for m in list(rig.log)))
-    told = next(m.msg for m in rig.log if "known boxes" in m.msg)
+    told = next(text for text in warned if "known boxes of cell bin_picking only" in text)
     assert "/camera_node/cloud: no cloud was received" in told
 
 
