@@ -11,7 +11,6 @@ from grasp_perception.dense import template
 from grasp_perception.dense.ranking import Ranking
 
 _LEAST_OPENING = 0.002  # m
-_LEVEL = 0.1  # vertical component of an approach below which it counts as level
 _UNSTABLE = 0.01  # no stability counts as less
 _AS_IT_IS = Ranking()
 _APART = 0.45  # rad between the views of a seed: nearer ones are blocked by the same things
@@ -88,7 +87,6 @@ def decode(
     floor: float = -torch.inf,
     neighbours: float = 0.0,
     ranking: Ranking = _AS_IT_IS,
-    sink: bool = False,
 ) -> Candidates:
     """The best grasps of each seed that the gripper can take, seed after seed, best first.
 
@@ -106,19 +104,15 @@ def decode(
         floor: grasps that bring any corner of the gripper below this height are left out, m.
         neighbours: how much the scores next to a grasp's count against its own, see ``steadied``.
         ranking: from scores to odds.
-        sink: go down to the floor where the next depth would be below it.
     """
     score = steadied(score, neighbours)
     m, shape = len(seeds), score.shape[1:]
     steady = stability[..., None].expand_as(score)
     R = torch.as_tensor(template.rotations().copy(), dtype=torch.float32, device=score.device)[views]
-    depth = score.new_tensor(template.DEPTHS).expand_as(score)
+    depth = score.new_tensor(template.DEPTHS)
     opening = (width + 2.0 * clearance).clamp(min(_LEAST_OPENING, gripper.max_width), gripper.max_width)
     height = seeds[:, 2, None, None, None] + depth * R[..., 2, 2, None]
-    room = lowest(R[..., 2, :], height, opening, gripper) - floor
-    possible = (width <= gripper.max_width) & (room >= 0.0)
-    if sink:
-        depth = depth + sunk(room, R[..., 2, 2, None])
+    possible = (width <= gripper.max_width) & (lowest(R[..., 2, :], height, opening, gripper) >= floor)
     odds = ranking.log_odds(score, depth, width) + stability_weight * steady.clamp(min=_UNSTABLE).log()
     final = torch.where(possible, odds.sigmoid(), -1.0).reshape(m, shape.numel())
     best, place = final.topk(min(count, shape.numel()), dim=1)
@@ -126,22 +120,9 @@ def decode(
     flat = place[row, rank]
     view, angle, step = torch.unravel_index(flat, shape)
     R = R[row, view, angle]
+    t = seeds[row] + R[:, :, 2] * depth[step, None]
     where = (row, view, angle, step)
-    t = seeds[row] + R[:, :, 2] * depth[where][:, None]
-    return Candidates(R, t, opening[where], depth[where], best[row, rank], steady[where], row, rank)
-
-
-def sunk(room: Tensor, down: Tensor) -> Tensor:
-    """How much deeper (..., DEPTHS) a grasp may go where the template's next depth would be below the floor, m.
-
-    Args:
-        room: (..., DEPTHS) height of the lowest corner of the gripper above the floor, m.
-        down: (..., 1) vertical component of the approach.
-    """
-    steps = torch.diff(room.new_tensor(template.DEPTHS), append=room.new_tensor(template.DEPTHS[-1:]))
-    stopped = torch.cat([room[..., 1:] < 0.0, torch.zeros_like(room[..., :1], dtype=torch.bool)], dim=-1)
-    free = torch.minimum(room.clamp(min=0.0) / (-down).clamp(min=_LEVEL), steps)
-    return torch.where(stopped, free, 0.0)
+    return Candidates(R, t, opening[where], depth[step], best[row, rank], steady[where], row, rank)
 
 
 def steadied(score: Tensor, neighbours: float) -> Tensor:

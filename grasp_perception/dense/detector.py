@@ -121,7 +121,7 @@ class DenseDetector:
             values = (*(v.unflatten(0, views.shape) for v in (score.sigmoid(), width)), steady)
             return decode(
                 scenes.points[seeds], views, *values, gripper, p.tries_per_seed, p.clearance, p.stability_weight,
-                p.min_score, floor + p.tip_clearance, p.neighbours, self._ranking, p.sink,
+                p.min_score, floor + p.tip_clearance, p.neighbours, self._ranking,
             )  # fmt: skip
 
     def _usable(self, points: Tensor, floor: float, region: Box | None) -> Tensor:

@@ -33,7 +33,6 @@ class DenseParams(StrictModel):
         min_score: worse grasps are dropped.
         tip_clearance: no part of the gripper is nearer to the support.
         max_shift: farthest that a grasp is shifted to centre it; beyond the clearance a finger may meet what is unseen.
-        sink: grasps go down to the tip clearance where the template's next depth would be below it.
         min_inner: grasps with fewer points of the cloud between the fingers are dropped.
         sweep: how far back along the approach the gripper must be free.
         max_hits: points of the cloud that may lie inside the gripper.
@@ -56,7 +55,6 @@ class DenseParams(StrictModel):
     min_score: Annotated[float, Field(ge=0, lt=1)] = 0.05
     tip_clearance: NonNegative = 0.004
     max_shift: NonNegative = CLEARANCE
-    sink: bool = False
     min_inner: Count = 4
     sweep: NonNegative = 0.05
     max_hits: Annotated[int, Field(ge=0)] = 0

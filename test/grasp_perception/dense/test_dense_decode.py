@@ -20,7 +20,6 @@ from grasp_perception.detectors import collision
 GRIPPER = Gripper.load("robotiq_2f85")
 SHAPE = (template.ANGLES, len(template.DEPTHS))
 DOWN = np.diag([1.0, -1.0, -1.0])
-STEEP = int(np.flatnonzero(template.views_within(np.deg2rad(60.0)))[0])  # the views from there on
 angle_index = st.integers(0, template.ANGLES - 1)
 depth_index = st.integers(0, len(template.DEPTHS) - 1)
 
@@ -114,28 +113,6 @@ def test_several_per_seed_and_the_least_score() -> None:
     assert found.seed.tolist() == [0, 0, 1]
     assert found.rank.tolist() == [0, 1, 0]
     assert len(decode(*given, GRIPPER, count=60)) == 120
-
-
-@given(st.floats(0.005, 0.09), st.integers(STEEP, template.VIEWS - 1), angle_index)
-@settings(max_examples=60)
-def test_a_grasp_sinks_to_the_floor_but_not_past_the_next_depth(height: float, view: int, angle: int) -> None:
-    scores = torch.full((1, *SHAPE), 0.001)
-    scores[0, angle] = 0.5
-    seeds = torch.tensor([[0.0, 0.0, height]])
-    given = (*one_view(seeds, [view], scores, torch.full((1, *SHAPE), 0.03)), torch.ones(1, 1, SHAPE[0]))
-    plain = decode(*given, GRIPPER, 60, floor=0.004)
-    sinking = decode(*given, GRIPPER, 60, floor=0.004, sink=True)
-    assert len(sinking) == len(plain)
-    if len(plain) == 0:
-        return
-    depth = sinking.depth.numpy()
-    up = sinking.R[:, 2]
-    low = lowest(up, sinking.t[:, 2:], sinking.width[:, None], GRIPPER)[:, 0].numpy()
-    assert (low >= 0.004 - 1e-6).all()
-    between = ~np.isclose(depth[:, None], template.DEPTHS, atol=1e-6).any(1)
-    np.testing.assert_allclose(low[between], 0.004, atol=1e-5)
-    np.testing.assert_allclose(sinking.t - seeds, sinking.R[:, :, 2] * sinking.depth[:, None], atol=1e-6)
-    assert sorted(plain.depth.numpy()) <= sorted(depth + 1e-6)
 
 
 def test_views_of_a_seed_compete() -> None:
